@@ -1,0 +1,1 @@
+"""How close the bridge comes to plain ZeroMQ: a reference loop and ours, measured side by side (`python -m benchmarks`)."""

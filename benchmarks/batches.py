@@ -1,0 +1,63 @@
+"""Ticks in batches, read as numpy arrays."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager
+from functools import partial
+from typing import Any
+
+import msgpack
+import numpy as np
+
+from benchmarks import streaming
+from benchmarks.rounds import Measure, Size
+from benchmarks.streaming import PREFIX, Socket, news
+from benchmarks.stub import TICK
+from bridge.mt5api.structs import TICK_DTYPE
+from clients.events import Gap
+
+PATH = "from the session's end of the link through a running bridge to the client library (a stand-in publishes for the session)"
+BURSTS = 4
+MESSAGES = {100: 5_000, 1_000: 1_000}
+"""Messages in a burst: 30 and 60 MB, far below the high-water marks and what memory takes."""
+
+
+def ours(size: Size, records: int) -> AbstractContextManager[Measure]:
+    """Through the bridge."""
+    return streaming.ours(read, bursts=size.of(BURSTS), messages=MESSAGES[records], records=records)
+
+
+def read(events: Any, count: int) -> tuple[int, float]:
+    """Sum up the bids of every batch."""
+    bids, lost, seen = 0.0, 0, 0
+    for event in news(events):
+        if isinstance(event, Gap):
+            lost += event.missing or 0
+        else:
+            bids += event.array["bid"].sum()
+            seen += 1
+        if seen + lost >= count:
+            break
+    return lost, float(bids)
+
+
+def reference(size: Size, records: int) -> AbstractContextManager[Measure]:
+    """The same bytes from XPUB to SUB."""
+    publish = partial(publish_raw, records=records)
+    return streaming.reference(publish, read_raw, bursts=size.of(BURSTS), messages=MESSAGES[records], records=records)
+
+
+def publish_raw(socket: Socket, count: int, records: int) -> None:
+    """One frame a batch: topic, NUL, msgpack array with the records as a bin."""
+    pack, send, prefix, batch = msgpack.Packer().pack, socket.send, PREFIX, TICK * records
+    for sequence in range(count):
+        send(prefix + pack((1, 1_700_000_000_000, sequence, 1_700_000_000_000_000, 0, batch)))
+
+
+def read_raw(socket: Socket, count: int) -> float:
+    """Unpack, make an array, sum up the bids."""
+    unpack, receive, start = msgpack.unpackb, socket.recv, len(PREFIX)
+    bids = 0.0
+    for _ in range(count):
+        bids += np.frombuffer(unpack(memoryview(receive())[start:])[5], TICK_DTYPE)["bid"].sum()
+    return float(bids)

@@ -1,0 +1,128 @@
+"""The processes of a measurement: workers that are told what to do over a pipe, and a running bridge.
+
+The bridge is `bridge.serve.serve` itself, in a process of its own; all that is added is a thread that sleeps until it is asked for the
+process's CPU time.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import multiprocessing
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+import bridge.sessions
+from bridge.config import BridgeSection, Mt5Section, Settings
+from bridge.serve import serve
+from bridge.session.settings import SessionSettings
+
+ANYWHERE = "tcp://127.0.0.1:*"
+PATIENCE_S = 30.0
+ROOT = Path(__file__).resolve().parent.parent
+_spawn = multiprocessing.get_context("spawn")
+
+
+@dataclass(frozen=True, slots=True)
+class Worker:
+    """A process and the pipe to it."""
+
+    name: str
+    pipe: Connection
+
+    def tell(self, message: Any) -> None:
+        """Send it something."""
+        self.pipe.send(message)
+
+    def hear(self, patience_s: float = PATIENCE_S) -> Any:
+        """What it says next. Raises `RuntimeError` when it says nothing, or has failed (its traceback is on standard error)."""
+        if not self.pipe.poll(patience_s):
+            raise RuntimeError(f"the {self.name} process does not answer")
+        try:
+            return self.pipe.recv()
+        except EOFError:
+            raise RuntimeError(f"the {self.name} process has ended") from None
+
+    def ask(self, message: Any, patience_s: float = PATIENCE_S) -> Any:
+        """Send it something and wait for the answer."""
+        self.tell(message)
+        return self.hear(patience_s)
+
+
+@contextlib.contextmanager
+def worker(name: str, program: Callable[..., None], *arguments: Any) -> Iterator[Worker]:
+    """Run `program(pipe, *arguments)` in a process of its own; it should end when its pipe says `None` or ends."""
+    ours, theirs = _spawn.Pipe()
+    process = _spawn.Process(target=program, args=(theirs, *arguments), name=name)
+    process.start()
+    theirs.close()
+    try:
+        yield Worker(name, ours)
+    finally:
+        with contextlib.suppress(OSError):
+            ours.send(None)
+        process.join(10.0)
+        if process.is_alive():
+            process.kill()
+            process.join()
+        ours.close()
+
+
+def commands(pipe: Connection) -> Iterator[Any]:
+    """What a worker is told, until it should end."""
+    with contextlib.suppress(EOFError, OSError):
+        while (message := pipe.recv()) is not None:
+            yield message
+
+
+@contextlib.contextmanager
+def running_bridge(terminal: str, *, path: str | None = None, session: str | None = None) -> Iterator[tuple[Worker, str]]:
+    """A bridge on free ports, and its requests endpoint. Its worker answers `cpu` with its CPU seconds.
+
+    `session` is the module that is run in place of the session's own, with `path` as its credentials' path.
+    """
+    with worker("bridge", _run_bridge, terminal, path, session) as process:
+        yield process, process.hear()
+
+
+def _run_bridge(pipe: Connection, terminal: str, path: str | None, session: str | None) -> None:
+    os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))
+    if session is not None:
+        bridge.sessions.ChildProcess = lambda settings: StandIn(session, settings)  # type: ignore[assignment,misc]
+    threading.Thread(target=_answer, args=(pipe,), daemon=True).start()
+    settings = Settings(BridgeSection(terminal=terminal, requests=ANYWHERE, events=ANYWHERE), Mt5Section(path=path))
+    serve(settings, lambda requests, events: pipe.send(requests))
+
+
+def _answer(pipe: Connection) -> None:
+    for _ in commands(pipe):
+        pipe.send(time.process_time())
+    signal.raise_signal(signal.SIGTERM)
+
+
+class StandIn:
+    """A process that speaks the session's side of the link and takes its settings as the session does."""
+
+    def __init__(self, module: str, settings: SessionSettings) -> None:
+        self._process = subprocess.Popen([sys.executable, "-m", module], stdin=subprocess.PIPE)
+        assert self._process.stdin is not None
+        self._process.stdin.write(settings.to_json().encode() + b"\n")
+        self._process.stdin.flush()
+
+    def exit_cause(self) -> str | None:
+        """Why the process has ended."""
+        status = self._process.poll()
+        return None if status is None else f"the stand-in for the session ended with status {status}"
+
+    def kill(self) -> None:
+        """End it."""
+        self._process.kill()
+        self._process.wait()

@@ -1,0 +1,83 @@
+"""A stand-in for the session that publishes as fast as it is asked: `python -m benchmarks.source`.
+
+The session's own feed looks at last ticks at most 2,000 times a second, far below what the gateway can publish. So the gateway and the clients are
+measured with this program at the session's end of the link: the same socket, keys and messages, and as the session does under load, up to
+`EVENTS_AT_ONCE` events travel in one message.
+
+It takes `SessionSettings` on standard input; `credentials.path` is the endpoint of a PAIR socket where it is told what to publish.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+
+import zmq
+
+from benchmarks.stub import ACCOUNT, SYMBOL, TERMINAL, TICK, VERSION
+from bridge.session.core import EVENTS_AT_ONCE
+from bridge.session.link import Attached, Connect, Health, Publish, Ready, Started, StartStream, Stop, pack, to_session
+from bridge.session.settings import SessionSettings
+
+TOPIC = f"tick:{SYMBOL}"
+HEALTH_MS = 500
+LARGEST = 256 * 1024
+"""Bytes of one message, about: the session does not wait longer than 2 ms for more events, and larger ones take it longer to find."""
+
+Socket = zmq.Socket[bytes]
+
+
+def main() -> None:
+    """Serve the link and the control socket until told to stop."""
+    settings = SessionSettings.from_json(sys.stdin.readline())
+    context: zmq.Context[Socket] = zmq.Context()
+    link, control = context.socket(zmq.PAIR), context.socket(zmq.PAIR)
+    link.sndhwm = link.rcvhwm = link.linger = control.linger = 0
+    link.curve_serverkey = (settings.server_public_key or "").encode()
+    link.curve_publickey = (settings.public_key or "").encode()
+    link.curve_secretkey = (settings.secret_key or "").encode()
+    link.connect(settings.endpoint)
+    control.connect(settings.credentials.path or "")
+    link.send(pack(Ready(settings.token, os.getpid())))
+    poller = zmq.Poller()
+    poller.register(link, zmq.POLLIN)
+    poller.register(control, zmq.POLLIN)
+    running = True
+    while running:
+        ready = dict(poller.poll(HEALTH_MS))
+        if link in ready:
+            running = _answer(link)
+        if control in ready:
+            _obey(control, link)
+        link.send(pack(Health(True, True, 1_000)))
+    context.destroy(0)
+
+
+def _answer(link: Socket) -> bool:
+    message = to_session(link.recv())
+    if isinstance(message, Connect):
+        link.send(pack(Attached(ACCOUNT, TERMINAL, VERSION)))
+    elif isinstance(message, StartStream):
+        link.send(pack(Started(message.topic, TICK)))
+    return not isinstance(message, Stop)
+
+
+def _obey(control: Socket, link: Socket) -> None:
+    """`cpu` is answered with the CPU seconds so far; `COUNT RECORDS` publishes so many events of so many ticks."""
+    words = control.recv().split()
+    if words == [b"cpu"]:
+        control.send(repr(time.process_time()).encode())
+        return
+    count, records = map(int, words)
+    event = (TOPIC, 0, TICK * records)
+    together = max(1, min(EVENTS_AT_ONCE, LARGEST // len(event[2])))
+    frame = pack(Publish([event] * together))
+    for _ in range(count // together):
+        link.send(frame)
+    if count % together:
+        link.send(pack(Publish([event] * (count % together))))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,181 @@
+"""Both sides of the streaming benchmarks: a publisher publishes bursts, a subscriber in another process reads them and sums up the bids.
+
+A round is a number of bursts. A burst is asked for when the one before has been read, and is smaller than the high-water marks on its way:
+nothing can be lost, and a round with a loss would not count.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Callable, Iterator
+from multiprocessing.connection import Connection
+from typing import Any
+
+import zmq
+
+from benchmarks.rounds import Measure, Sample
+from benchmarks.served import commands, running_bridge, worker
+from benchmarks.source import TOPIC
+from benchmarks.stub import TICK
+from bridge.ticks import TICK_STRUCT
+from clients.blocking import Client
+from clients.events import Gap, Ticks
+
+BID: float = TICK_STRUCT.unpack(TICK)[1]
+PREFIX = TOPIC.encode() + b"\0"
+HIGH_WATER = 100_000
+BURST_PATIENCE_S = 20.0
+
+Socket = zmq.Socket[bytes]
+Told = tuple[float, float, float, int, float]
+"""What a subscriber tells of a round: seconds, its CPU seconds, those of the publisher beside the bridge, messages lost, sum of all bids."""
+Read = Callable[[Any, int], tuple[int, float]]
+"""`read(events, count)` takes so many events out of a subscription and gives how many were lost and the sum of the bids."""
+
+
+def sample(told: Told, messages: int, records: int, cpu_s: dict[str, float]) -> Sample:
+    """A round as a sample. Raises `RuntimeError` when what was read is not what was published."""
+    seconds, subscriber_s, _, lost, bids = told
+    expected = (messages - lost) * records * BID
+    if abs(bids - expected) > 1e-6 * expected:
+        raise RuntimeError(f"the bids sum up to {bids}, not to {expected}: other ticks were read than were published")
+    cpu_us = {name: value / messages * 1e6 for name, value in {**cpu_s, "subscriber": subscriber_s}.items()}
+    return Sample(messages * records / seconds, cpu_us, lost)
+
+
+# ---- ours ------------------------------------------------------------------------------------------------------------------------
+
+
+@contextlib.contextmanager
+def ours(read: Read, *, bursts: int, messages: int, records: int) -> Iterator[Measure]:
+    """A running bridge with the stand-in for its session, and a subscriber that uses the client library."""
+    with contextlib.ExitStack() as stack:
+        subscriber = stack.enter_context(worker("subscriber", _subscribe, read, bursts, messages, records))
+        control = subscriber.hear()
+        process, requests = stack.enter_context(running_bridge("unused", path=control, session="benchmarks.source"))
+        subscriber.ask(requests)
+
+        def measure() -> Sample:
+            before_s = process.ask("cpu")
+            told: Told = subscriber.ask("round", 2 * BURST_PATIENCE_S)
+            bridge_s = process.ask("cpu") - before_s
+            return sample(told, bursts * messages, records, {"source": told[2], "bridge": bridge_s})
+
+        yield measure
+        subscriber.tell(None)
+
+
+def _subscribe(pipe: Connection, read: Read, bursts: int, messages: int, records: int) -> None:
+    context: zmq.Context[Socket] = zmq.Context()
+    control = context.socket(zmq.PAIR)
+    control.linger = 0
+    port = control.bind_to_random_port("tcp://127.0.0.1")
+    pipe.send(f"tcp://127.0.0.1:{port}")
+    todo = commands(pipe)
+    with Client(next(todo), name="benchmark", timeout_s=30.0) as client:
+        while not client.is_connected:
+            time.sleep(0.05)
+        with client.subscribe(TOPIC) as events:
+            pipe.send("subscribed")
+            for _ in todo:
+                pipe.send(_our_round(control, events, read, bursts, messages, records))
+    context.destroy(0)
+
+
+def _our_round(control: Socket, events: Any, read: Read, bursts: int, messages: int, records: int) -> Told:
+    order = f"{messages} {records}".encode()
+    source_s = _ask_cpu(control)
+    cpu_s = time.process_time()
+    seconds = bids = 0.0
+    lost = 0
+    for _ in range(bursts):
+        start_s = time.perf_counter()
+        control.send(order)
+        missing, summed = read(events, messages)
+        seconds += time.perf_counter() - start_s
+        lost += missing
+        bids += summed
+    return seconds, time.process_time() - cpu_s, _ask_cpu(control) - source_s, lost, bids
+
+
+def _ask_cpu(control: Socket) -> float:
+    control.send(b"cpu")
+    return float(control.recv())
+
+
+def news(events: Any) -> Iterator[Ticks | Gap]:
+    """The events of a subscription without snapshots."""
+    for event in events:
+        if isinstance(event, Gap) or not event.snapshot:
+            yield event
+
+
+# ---- reference -------------------------------------------------------------------------------------------------------------------
+
+
+@contextlib.contextmanager
+def reference(
+    publish: Callable[[Socket, int], None],
+    read: Callable[[Socket, int], float],
+    *,
+    bursts: int,
+    messages: int,
+    records: int,
+) -> Iterator[Measure]:
+    """A publisher with an XPUB socket and a subscriber with a SUB socket, in two processes."""
+    with contextlib.ExitStack() as stack:
+        publisher = stack.enter_context(worker("publisher", _publish_raw, publish))
+        subscriber = stack.enter_context(worker("subscriber", _subscribe_raw, read, bursts, messages))
+        subscriber.ask(publisher.hear())
+
+        def measure() -> Sample:
+            told: Told = subscriber.ask("round", 2 * BURST_PATIENCE_S)
+            return sample(told, bursts * messages, records, {"publisher": told[2]})
+
+        yield measure
+
+
+def _publish_raw(pipe: Connection, publish: Callable[[Socket, int], None]) -> None:
+    context: zmq.Context[Socket] = zmq.Context()
+    events, control = context.socket(zmq.XPUB), context.socket(zmq.PAIR)
+    events.sndhwm = HIGH_WATER
+    control.linger = events.linger = 0
+    ports = [socket.bind_to_random_port("tcp://127.0.0.1") for socket in (events, control)]
+    pipe.send([f"tcp://127.0.0.1:{port}" for port in ports])
+    events.recv()  # the subscription
+    control.send(b"subscribed")
+    while (order := control.recv()) != b"stop":
+        if order == b"cpu":
+            control.send(repr(time.process_time()).encode())
+        else:
+            publish(events, int(order))
+    context.destroy(0)
+
+
+def _subscribe_raw(pipe: Connection, read: Callable[[Socket, int], float], bursts: int, messages: int) -> None:
+    context: zmq.Context[Socket] = zmq.Context()
+    events, control = context.socket(zmq.SUB), context.socket(zmq.PAIR)
+    events.rcvhwm = HIGH_WATER
+    control.linger = events.linger = 0
+    todo = commands(pipe)
+    for socket, endpoint in zip((events, control), next(todo), strict=True):
+        socket.connect(endpoint)
+    events.subscribe(PREFIX)
+    events.rcvtimeo = int(BURST_PATIENCE_S * 1e3)
+    control.recv()
+    pipe.send("subscribed")
+    for _ in todo:
+        publisher_s = _ask_cpu(control)
+        cpu_s = time.process_time()
+        seconds = bids = 0.0
+        for _ in range(bursts):
+            start_s = time.perf_counter()
+            control.send(str(messages).encode())
+            bids += read(events, messages)
+            seconds += time.perf_counter() - start_s
+        pipe.send((seconds, time.process_time() - cpu_s, _ask_cpu(control) - publisher_s, 0, bids))
+    control.linger = 1_000
+    control.send(b"stop")
+    control.close()
+    context.destroy(0)

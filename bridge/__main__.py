@@ -1,0 +1,168 @@
+"""The command line: `mt5bridge`, or `python -m bridge`. Each command imports what it needs, so that `--help` and small ones start fast."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from bridge.errors import BridgeError, ConfigError
+from bridge.version import __version__
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+endpoint_option: Callable[[F], F] = click.option(
+    "--endpoint", metavar="ENDPOINT", help="Requests endpoint of the bridge [MT5BRIDGE_ENDPOINT, tcp://127.0.0.1:5555]."
+)
+json_option: Callable[[F], F] = click.option("--json", "as_json", is_flag=True, help="One JSON object on standard output.")
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.version_option(__version__, prog_name="mt5bridge")
+def commands() -> None:
+    """Share one MetaTrader 5 account among many strategy processes.
+
+    \b
+    Try it:                mt5bridge demo
+    Run a bridge:          mt5bridge serve --terminal simulator
+    See what it does:      mt5bridge status
+    Follow its events:     mt5bridge tail connection tick:EURUSD
+    """
+
+
+@commands.command()
+@click.option("--config", type=click.Path(path_type=Path, dir_okay=False), help="TOML file with the settings.")
+@click.option("--terminal", help="metatrader5 (default) or simulator; MODULE:NAME for a terminal of your own.")
+@click.option("--session", type=click.Choice(["process", "thread"]), help="Where the session runs; a process can be replaced.")
+@click.option("--requests", metavar="ENDPOINT", help="Where requests are served [tcp://127.0.0.1:5555].")
+@click.option("--events", metavar="ENDPOINT", help="Where events are published [tcp://127.0.0.1:5556].")
+def serve(config: Path | None, **flags: str | None) -> None:
+    """Run the bridge until Ctrl-C.
+
+    \b
+    Examples:
+      mt5bridge serve                                   the terminal on this machine, as MT5_* say
+      mt5bridge serve --terminal simulator              no MetaTrader needed
+      mt5bridge serve --terminal simulator --requests 'tcp://127.0.0.1:*' --events 'tcp://127.0.0.1:*'
+    """
+    from bridge.config import load  # noqa: PLC0415 - see the module
+    from bridge.serve import serve as run  # noqa: PLC0415
+
+    given = {("bridge", name): value for name, value in flags.items() if value is not None}
+    run(load(given, config=config), lambda requests, events: click.echo(f"requests {requests} events {events}"))
+
+
+@commands.command()
+@click.option("--listen", default="127.0.0.1:5557", show_default=True, metavar="HOST:PORT", help="Where programs attach; port 0 for any.")
+@click.option("--state", type=click.Path(path_type=Path, dir_okay=False), help="File that keeps the account across restarts.")
+@click.option("--replay", multiple=True, metavar="[SYMBOL=]FILE", help="Recorded ticks instead of synthetic ones; may be repeated.")
+@click.option("--speed", type=float, default=1.0, show_default=True, help="Server seconds per second.")
+@click.option("--seed", type=int, default=1, show_default=True, help="Another seed is another market.")
+@click.option("--start", type=click.DateTime(), help="Server time to begin at [now, or the start of the recordings].")
+@click.option("--held", is_flag=True, help="Begin with the clock stopped.")
+@click.option("--profile", default="hedging", show_default=True, type=click.Choice(["hedging", "netting", "exchange"]), help="Kind of broker.")
+@click.option("--exit-with-parent", is_flag=True, help="End when standard input ends.")
+def terminal(**options: Any) -> None:
+    """Run a simulated MetaTrader 5 terminal as a process of its own.
+
+    \b
+    Examples:
+      mt5bridge terminal
+      mt5bridge terminal --replay EURUSD_2024-05.csv.gz --speed 60
+    """
+    from bridge.simulator_settings import settings_from  # noqa: PLC0415
+    from bridge.terminal.simulator.process import run  # noqa: PLC0415
+
+    sys.exit(run(settings_from(**options)))
+
+
+@commands.command()
+@endpoint_option
+@json_option
+def status(endpoint: str | None, as_json: bool) -> None:
+    """Ask a running bridge how it is; exit code 0 only if it is healthy."""
+    from bridge.codec import plain_body  # noqa: PLC0415
+    from bridge.report import status_lines  # noqa: PLC0415
+    from clients import Client  # noqa: PLC0415
+
+    with Client(endpoint, name="status") as bridge:
+        told = bridge.status()
+    if as_json:
+        click.echo(json.dumps(plain_body(told)))
+    else:
+        for line in status_lines(told):
+            click.echo(line)
+    sys.exit(0 if told.healthy else 1)
+
+
+@commands.command()
+@click.argument("topics", nargs=-1, required=True, metavar="TOPIC…")
+@endpoint_option
+@json_option
+@click.option("--count", type=int, default=0, help="End after so many events.")
+def tail(topics: tuple[str, ...], endpoint: str | None, as_json: bool, count: int) -> None:
+    """Print events as they come.
+
+    \b
+    Examples:
+      mt5bridge tail connection
+      mt5bridge tail tick:EURUSD bar:EURUSD:M1 --json
+      mt5bridge tail 'tick:*'
+    """
+    from bridge.report import event_line, event_object  # noqa: PLC0415
+    from clients import Client  # noqa: PLC0415
+
+    with Client(endpoint, name="tail") as bridge, bridge.subscribe(*topics) as events:
+        for number, event in enumerate(events, 1):
+            click.echo(json.dumps(event_object(event)) if as_json else event_line(event))
+            if number == count:
+                return
+
+
+@commands.command()
+@click.option("--seconds", type=click.FloatRange(min=3), help="End by itself after so many seconds.")
+@click.option("--headless", is_flag=True, help="Plain lines instead of a live table.")
+@click.option("--replay", multiple=True, metavar="[SYMBOL=]FILE", help="Recorded ticks instead of synthetic ones; may be repeated.")
+@click.option("--speed", type=click.FloatRange(min=0.1, max=10_000), default=60.0, show_default=True, help="Server seconds per second.")
+@json_option
+def demo(seconds: float | None, headless: bool, replay: tuple[str, ...], speed: float, as_json: bool) -> None:
+    """See it work: simulated terminal, bridge, two strategies and a monitor, on free loopback ports.
+
+    \b
+    Examples:
+      mt5bridge demo
+      mt5bridge demo --seconds 20 --headless
+      mt5bridge demo --replay EURUSD_2024-05.csv.gz --speed 60
+    """
+    from bridge.demo import run  # noqa: PLC0415
+
+    sys.exit(run(seconds=seconds, headless=headless or as_json, replay=replay, speed=speed, as_json=as_json))
+
+
+def main() -> None:
+    """Run the command line. An error is one line on standard error; exit code 2 for wrong usage, 1 for everything else."""
+    try:
+        commands(standalone_mode=False)
+    except click.exceptions.Abort:
+        sys.exit(130)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except ConfigError as error:
+        click.echo(f"mt5bridge: {error}", err=True)
+        sys.exit(2)
+    except BridgeError as error:
+        click.echo(f"mt5bridge: {error}", err=True)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except BrokenPipeError:
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()

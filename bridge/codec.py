@@ -1,0 +1,345 @@
+"""Bytes to messages and back; every byte that arrives over a network goes through here.
+
+Messages are made with msgpack and read by msgspec's typed msgpack decoder, which refuses what is not of the expected type at once instead
+of first building it: 64 KiB of nested array headers cost `msgpack.unpackb` 70 ms and 67 MiB. Nothing but `MalformedMessage`,
+`WrongProtocol`, `UnknownMethod` and `InvalidParameters` (all `CallError`) is raised for any bytes whatever.
+
+An event is one frame, `topic NUL msgpack-array`: a second frame would halve the rate, and the NUL keeps a subscription to `tick:EURUSD`
+from also matching `tick:EURUSD.r`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import fields
+from operator import attrgetter
+from typing import Any, NamedTuple, TypeVar
+
+import msgpack
+import msgspec
+
+from bridge.errors import (
+    BridgeError,
+    InvalidParameters,
+    MalformedMessage,
+    UnknownMethod,
+    WrongProtocol,
+    from_wire,
+)
+from bridge.messages import (
+    EVENT_BODIES,
+    PROTOCOL_VERSION,
+    REPLIES,
+    REQUESTS,
+    ErrorBody,
+    EventMessage,
+    ReplyMessage,
+    Request,
+    RequestMessage,
+    SendOrder,
+)
+from bridge.trading import TradeRequest
+
+MAX_REQUEST_BYTES = 65_536
+"""A larger request frame is refused by the socket; no honest request comes near it."""
+MAX_REPLY_BYTES = 16 * 1024 * 1024
+"""Bound on what a client accepts in one frame."""
+MAX_TOPIC_BYTES = 255
+
+_decode_any = msgspec.msgpack.Decoder().decode
+
+T = TypeVar("T")
+
+
+_Shape = tuple[tuple[str, ...], Callable[[Any], tuple[Any, ...]]]
+_shapes: dict[type, _Shape] = {}
+
+
+def _shape(kind: type) -> _Shape:
+    """The field names of a message class, and a function that takes their values out of a message."""
+    shape = _shapes.get(kind)
+    if shape is None:
+        names = tuple(field.name for field in fields(kind))
+        values = attrgetter(*names) if len(names) > 1 else lambda value: tuple(getattr(value, name) for name in names)
+        shape = _shapes[kind] = names, values
+    return shape
+
+
+def _plain(value: Any) -> Any:
+    """A message as msgpack's own types; called by msgpack for what it does not know."""
+    if isinstance(value, msgspec.Raw):
+        return _decode_any(value)
+    try:
+        names, values = _shape(type(value))
+    except TypeError:
+        raise TypeError(f"a {type(value).__name__} cannot be sent") from None
+    return dict(zip(names, values(value), strict=True))
+
+
+def pack(value: Any) -> bytes:
+    """msgpack of a message, or of any structure of maps, lists, text, numbers and bytes."""
+    packed: bytes = msgpack.packb(value, default=_plain)
+    return packed
+
+
+# ---- requests --------------------------------------------------------------------------------------------------------------------
+
+_decode_request = msgspec.msgpack.Decoder(RequestMessage).decode
+_decode_reply = msgspec.msgpack.Decoder(ReplyMessage).decode
+_decode_keys = msgspec.msgpack.Decoder(dict[str, msgspec.Raw]).decode
+_decode_params = {method: msgspec.msgpack.Decoder(kind).decode for method, kind in REQUESTS.items()}
+_decode_results = {method: msgspec.msgpack.Decoder(kind).decode for method, kind in REPLIES.items()}
+_STRICT = frozenset({"order", "order_check"})
+"""Methods whose unknown parameters are refused: a misspelt `sl` must not become an order without a stop."""
+
+
+_ORDER_FIELDS = frozenset(_shape(SendOrder)[0])
+_TRADE_FIELDS = frozenset(_shape(TradeRequest)[0])
+
+
+def encode_request(
+    request: Request[Any], request_id: str, deadline_msc: int | None = None, client: str | None = None
+) -> bytes:
+    """The frame of a request."""
+    return pack(
+        {
+            "version": PROTOCOL_VERSION,
+            "id": request_id,
+            "method": request.method,
+            "params": request,
+            "deadline_msc": deadline_msc,
+            "client": client,
+        }
+    )
+
+
+def decode_request(frame: bytes) -> RequestMessage:
+    """The envelope of a request; its `params` stay packed until the method is known.
+
+    Raises `WrongProtocol` for another version of the protocol and `MalformedMessage` for anything else; both carry `request_id` where the
+    frame has a usable one, so that the sender can be answered.
+    """
+    if len(frame) > MAX_REQUEST_BYTES:
+        raise MalformedMessage(f"a request has {len(frame)} bytes, at most {MAX_REQUEST_BYTES} are allowed")
+    try:
+        message = _decode_request(frame)
+    except (msgspec.MsgspecError, ValueError, RecursionError) as error:
+        version, request_id = _salvage(frame)
+        if version is not None and version != PROTOCOL_VERSION:
+            raise _wrong_protocol(version, request_id) from None
+        raise MalformedMessage(f"not a request: {_words(error)}", request_id=request_id) from None
+    if message.version != PROTOCOL_VERSION:
+        raise _wrong_protocol(message.version, message.id)
+    return message
+
+
+def _wrong_protocol(version: int, request_id: str | None) -> WrongProtocol:
+    return WrongProtocol(
+        f"protocol version {version} is not spoken here, only {PROTOCOL_VERSION}",
+        next_step="use the same release of client and bridge",
+        request_id=request_id,
+        version=version,
+        spoken=PROTOCOL_VERSION,
+    )
+
+
+def _salvage(frame: bytes) -> tuple[int | None, str | None]:
+    """Version and id of a frame that is not a good request, where they can be found."""
+    try:
+        raw = _decode_keys(frame)
+    except (msgspec.MsgspecError, ValueError, RecursionError):
+        return None, None
+    found: list[Any] = []
+    for key, kind in (("version", int), ("id", str)):
+        try:
+            value = _decode_any(raw[key]) if len(raw.get(key, b"")) in range(1, 80) else None
+        except (msgspec.MsgspecError, ValueError, RecursionError):
+            value = None
+        found.append(value if type(value) is kind else None)
+    return found[0], found[1]
+
+
+def decode_params(method: str, params: bytes | msgspec.Raw) -> Request[Any]:
+    """The request itself. Raises `UnknownMethod`, or `InvalidParameters` with the `field` that is wrong."""
+    decode = _decode_params.get(method)
+    if decode is None:
+        raise UnknownMethod(
+            f"unknown method {method!r}", next_step="see the list of methods in docs/protocol.md", method=method
+        )
+    try:
+        request: Request[Any] = decode(params)
+        if method in _STRICT:
+            _refuse_unknown(method, params)
+    except (msgspec.MsgspecError, ValueError, RecursionError) as error:
+        where = _path(str(error))
+        raise InvalidParameters(f"{method}: {_words(error)}", method=method, field=where) from None
+    return request
+
+
+def _refuse_unknown(method: str, params: bytes | msgspec.Raw) -> None:
+    """The parameters are of the right type already; here only their names are compared."""
+    outer = _decode_any(params)
+    unknown = outer.keys() - _ORDER_FIELDS or outer["request"].keys() - _TRADE_FIELDS
+    if unknown:
+        raise InvalidParameters(
+            f"{method}: no such field {min(unknown)!r}",
+            next_step="check the spelling: an order with a misspelt field is not sent",
+            method=method,
+            field=min(unknown),
+        )
+
+
+def _path(words: str) -> str | None:
+    """The field in msgspec's `… - at `$.count``."""
+    _, found, path = words.rpartition("`$.")
+    if found:
+        return path.rstrip("`")
+    _, found, name = words.rpartition("required field `")
+    return name.split("`")[0] if found else None
+
+
+def _words(error: BaseException) -> str:
+    """One short line of what the decoder says."""
+    if isinstance(error, RecursionError):
+        return "nested too deeply"
+    return (str(error) or type(error).__name__).splitlines()[0][:300]
+
+
+# ---- replies ---------------------------------------------------------------------------------------------------------------------
+
+
+def error_body(error: BridgeError) -> ErrorBody:
+    """The error as it travels."""
+    action: Any = error.action
+    return ErrorBody(error.code, action, error.message, error.next_step, dict(error.details))
+
+
+def encode_reply(request_id: str, epoch: int, time_msc: int, packed_result: bytes) -> bytes:
+    """The frame of a reply whose result is packed already; it is put in place as it is, so that an array is not copied twice."""
+    head = pack(
+        {"version": PROTOCOL_VERSION, "id": request_id, "epoch": epoch, "time_msc": time_msc, "result": None}
+    )
+    return head[:-1] + packed_result
+
+
+def encode_failure(request_id: str, epoch: int, time_msc: int, error: BridgeError) -> bytes:
+    """The frame of a reply that reports an error."""
+    return pack(
+        {
+            "version": PROTOCOL_VERSION,
+            "id": request_id,
+            "epoch": epoch,
+            "time_msc": time_msc,
+            "result": None,
+            "error": error_body(error),
+        }
+    )
+
+
+def decode_reply(frame: bytes) -> ReplyMessage:
+    """The envelope of a reply. Raises `WrongProtocol` or `MalformedMessage`."""
+    try:
+        message = _decode_reply(frame)
+    except (msgspec.MsgspecError, ValueError, RecursionError) as error:
+        raise MalformedMessage(f"not a reply: {_words(error)}") from None
+    if message.version != PROTOCOL_VERSION:
+        raise _wrong_protocol(message.version, message.id)
+    return message
+
+
+def decode_result(method: str, reply: ReplyMessage) -> Any:
+    """The result of a reply, in the type that belongs to the method. Raises the error that the reply carries, or `MalformedMessage`."""
+    if reply.error is not None:
+        body = reply.error
+        raise from_wire(body.code, body.action, body.message, body.next_step, body.details, reply.id)
+    try:
+        return _decode_results[method](reply.result)
+    except (msgspec.MsgspecError, ValueError, RecursionError) as error:
+        raise MalformedMessage(
+            f"not a result of {method}: {_words(error)}", request_id=reply.id
+        ) from None
+
+
+# ---- events ----------------------------------------------------------------------------------------------------------------------
+
+
+class Event(NamedTuple):
+    """An event's envelope with its body still packed or, for `tick`, `bar` and `forming`, as raw records.
+
+    A named tuple, because one is made for every message received.
+    """
+
+    topic: str
+    epoch: int
+    sequence: int
+    time_us: int
+    flags: int
+    body: Any
+
+
+_pack_event = msgpack.Packer(autoreset=True).pack
+_decode_records = msgspec.msgpack.Decoder(tuple[int, int, int, int, int, memoryview]).decode
+_decode_event = msgspec.msgpack.Decoder(tuple[int, int, int, int, int, msgspec.Raw]).decode
+_decode_long = msgspec.msgpack.Decoder(list[msgspec.Raw]).decode
+_decode_int = msgspec.msgpack.Decoder(int).decode
+_decode_bytes = msgspec.msgpack.Decoder(memoryview).decode
+_decode_bodies = {
+    family: msgspec.msgpack.Decoder(kind).decode for family, kind in EVENT_BODIES.items() if kind is not bytes
+}
+RECORD_FAMILIES = frozenset(family for family, kind in EVENT_BODIES.items() if kind is bytes)
+
+
+def encode_event(prefix: bytes, epoch: int, sequence: int, time_us: int, flags: int, body: Any) -> bytes:
+    """The frame of an event; `prefix` is the topic with its NUL. A body of `bytes` becomes a msgpack bin, other bodies must be plain
+    msgpack types (see `plain_body`)."""
+    return prefix + _pack_event((PROTOCOL_VERSION, epoch, sequence, time_us, flags, body))  # type: ignore[no-any-return]
+
+
+def plain_body(message: Any) -> Any:
+    """A body message as plain msgpack types."""
+    return _decode_any(pack(message))
+
+
+def decode_event(frame: bytes) -> Event:
+    """The envelope of an event. Raises `MalformedMessage` or `WrongProtocol`."""
+    topic, found, payload = frame.partition(b"\0")
+    if not found or not topic or len(topic) > MAX_TOPIC_BYTES:
+        raise MalformedMessage("not an event: no topic that ends with a NUL")
+    records = topic.partition(b":")[0] in _RECORD_PREFIXES
+    try:
+        name = topic.decode()
+        try:
+            fields_ = _decode_records(payload) if records else _decode_event(payload)
+        except msgspec.ValidationError:
+            fields_ = _longer(payload, records)
+    except (msgspec.MsgspecError, ValueError, RecursionError) as error:
+        raise MalformedMessage(f"not an event: {_words(error)}") from None
+    version, epoch, sequence, time_us, flags, body = fields_
+    if version != PROTOCOL_VERSION:
+        raise _wrong_protocol(version, None)
+    return Event(name, epoch, sequence, time_us, flags, body)
+
+
+_RECORD_PREFIXES = frozenset(family.encode() for family in RECORD_FAMILIES)
+
+
+def _longer(payload: bytes, records: bool) -> tuple[int, int, int, int, int, Any]:
+    """An event of a later release, which may have more elements than we know, or another version."""
+    elements = _decode_long(payload)
+    version = _decode_int(elements[0]) if elements else PROTOCOL_VERSION
+    if version != PROTOCOL_VERSION:
+        raise _wrong_protocol(version, None)
+    if len(elements) < len(_shape(EventMessage)[0]):
+        raise MalformedMessage(f"not an event: {len(elements)} elements")
+    numbers = [_decode_int(element) for element in elements[:5]]
+    body = _decode_bytes(elements[5]) if records else elements[5]
+    return (*numbers, body)  # type: ignore[return-value]
+
+
+def decode_body(event: Event) -> Any:
+    """The body of an event that does not carry records, as the message of `EVENT_BODIES`; of an unknown topic, plain types."""
+    decode = _decode_bodies.get(event.topic.partition(":")[0], _decode_any)
+    try:
+        return decode(event.body)
+    except (msgspec.MsgspecError, ValueError, RecursionError) as error:
+        raise MalformedMessage(f"not a body of {event.topic}: {_words(error)}") from None

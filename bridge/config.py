@@ -1,0 +1,161 @@
+"""Settings of the bridge, from flags, the environment, a `.env` file, a TOML file and defaults, in this order.
+
+```toml
+[bridge]
+terminal = "metatrader5"              # or "simulator"
+session = "process"                   # or "thread"
+requests = "tcp://127.0.0.1:5555"
+events = "tcp://127.0.0.1:5556"
+
+[mt5]
+login = 5000001
+server = "MetaQuotes-Demo"
+password = "…"                        # better: MT5_PASSWORD in the environment
+path = 'C:\\Program Files\\MetaTrader 5\\terminal64.exe'
+timeout_ms = 60000
+portable = false
+```
+
+Whatever is wrong is one `ConfigError` that names its source; nothing starts with half a configuration. The password is never shown.
+"""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import msgspec
+from dotenv import dotenv_values
+from msgspec import Meta, Struct
+
+from bridge.errors import ConfigError
+from bridge.terminal import Credentials
+
+DEFAULT_REQUESTS = "tcp://127.0.0.1:5555"
+DEFAULT_EVENTS = "tcp://127.0.0.1:5556"
+DEFAULT_SERVER = "MetaQuotes-Demo"
+
+
+class BridgeSection(Struct, frozen=True, forbid_unknown_fields=True):
+    """How the bridge runs."""
+
+    terminal: Annotated[str, Meta(min_length=1)] = "metatrader5"
+    session: Literal["process", "thread"] = "process"
+    requests: str = DEFAULT_REQUESTS
+    events: str = DEFAULT_EVENTS
+
+
+class Mt5Section(Struct, frozen=True, forbid_unknown_fields=True):
+    """Which terminal and account; without `login`, whatever account the terminal is logged in to."""
+
+    login: Annotated[int, Meta(ge=1, le=2**63 - 1)] | None = None
+    password: str | None = None
+    server: str = DEFAULT_SERVER
+    path: str | None = None
+    timeout_ms: Annotated[int, Meta(ge=1, le=3_600_000)] = 60_000
+    portable: bool = False
+
+    def __repr__(self) -> str:
+        return f"Mt5Section(login={self.login}, server={self.server!r}, path={self.path!r}, password=***)"
+
+
+class Settings(Struct, frozen=True, forbid_unknown_fields=True):
+    """Everything that can be configured."""
+
+    bridge: BridgeSection = BridgeSection()
+    mt5: Mt5Section = Mt5Section()
+
+    def credentials(self) -> Credentials:
+        """What the session needs to attach."""
+        mt5 = self.mt5
+        return Credentials(
+            login=mt5.login,
+            password=mt5.password,
+            server=mt5.server if mt5.login is not None else None,
+            path=mt5.path,
+            timeout_ms=mt5.timeout_ms,
+            portable=mt5.portable,
+        )
+
+
+ENVIRONMENT: dict[str, tuple[str, str]] = {
+    "MT5_LOGIN": ("mt5", "login"),
+    "MT5_PASSWORD": ("mt5", "password"),
+    "MT5_SERVER": ("mt5", "server"),
+    "MT5_PATH": ("mt5", "path"),
+    "MT5_TIMEOUT_MS": ("mt5", "timeout_ms"),
+    "MT5_PORTABLE": ("mt5", "portable"),
+    "MT5BRIDGE_ENDPOINT": ("bridge", "requests"),
+}
+"""Section and name of each variable, in the environment or in `.env`."""
+
+
+def load(
+    flags: Mapping[tuple[str, str], Any],
+    *,
+    config: Path | None = None,
+    environ: Mapping[str, str] | None = None,
+    folder: Path | None = None,
+) -> Settings:
+    """The settings. `flags` are those given on the command line, by section and name; `folder` is where `.env` is looked for.
+
+    Raises `ConfigError`.
+    """
+    environ = os.environ if environ is None else environ
+    dotenv = _dotenv((folder or Path.cwd()) / ".env")
+    named = config or _config_path(environ, dotenv)
+    sections: dict[str, dict[str, Any]] = {}
+    if named is not None:
+        sections = _file(named)
+        _checked(sections, f"{named}", strict=True)
+    for source, values in ((".env", dotenv), ("the environment", environ)):
+        for variable, (section, name) in ENVIRONMENT.items():
+            value = values.get(variable)
+            if value is not None and value != "":
+                _checked({section: {name: value}}, f"{variable} in {source}", strict=False)
+                sections.setdefault(section, {})[name] = value
+    for (section, name), value in flags.items():
+        _checked({section: {name: value}}, f"--{name.replace('_', '-')}", strict=False)
+        sections.setdefault(section, {})[name] = value
+    settings = _checked(sections, "the settings together", strict=False)
+    if settings.mt5.login is not None and not settings.mt5.password:
+        raise ConfigError("MT5_LOGIN is set, but there is no MT5_PASSWORD", next_step="set both, or neither to use the terminal's account")
+    return settings
+
+
+def _config_path(environ: Mapping[str, str], dotenv: Mapping[str, str | None]) -> Path | None:
+    named = environ.get("MT5BRIDGE_CONFIG") or dotenv.get("MT5BRIDGE_CONFIG")
+    return Path(named) if named else None
+
+
+def _dotenv(path: Path) -> dict[str, str | None]:
+    if not path.is_file():
+        return {}
+    try:
+        return dict(dotenv_values(path, interpolate=False))
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path} cannot be read: {_reason(error)}", next_step="mend it or remove it") from None
+
+
+def _file(path: Path) -> dict[str, dict[str, Any]]:
+    try:
+        with path.open("rb") as file:
+            return tomllib.load(file)
+    except OSError as error:
+        raise ConfigError(f"{path} cannot be read: {_reason(error)}", next_step="name a readable file with --config") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path} is not TOML: {error}", next_step="mend the line; see docs/operating.md for an example") from None
+
+
+def _reason(error: OSError | UnicodeDecodeError) -> str:
+    return (error.strerror or str(error)) if isinstance(error, OSError) else "it is not UTF-8 text"
+
+
+def _checked(sections: Mapping[str, Any], source: str, *, strict: bool) -> Settings:
+    try:
+        return msgspec.convert(sections, Settings, strict=strict)
+    except msgspec.ValidationError as error:
+        raise ConfigError(f"{source}: {error}", next_step="correct it; see docs/operating.md for all settings") from None

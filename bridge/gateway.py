@@ -1,0 +1,495 @@
+"""The gateway: everything the bridge decides, without a socket, a clock or a terminal.
+
+Frames and `now` (monotonic seconds) go in; frames and actions come out in `replies`, `events`, `link` and `actions`, which the loop takes
+and clears. The order of calls is: any number of `receive_*`, then `on_time`, then take what is in the outputs. `next_deadline` says when
+`on_time` has to be called at the latest.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from random import Random
+from typing import Any
+
+from msgspec import Raw
+
+from bridge import codec
+from bridge.connection import READS, TRADES, Connection, State, Trigger
+from bridge.errors import (
+    BridgeError,
+    Busy,
+    DeadlinePassed,
+    InternalError,
+    MalformedMessage,
+    NotConnected,
+    OutcomeUnknown,
+    Stopping,
+    TimedOut,
+)
+from bridge.messages import LATE, GetSnapshot, GetTick, Goodbye, Hello, Ping, Request, RequestMessage, SendOrder
+from bridge.outcomes import OrderEntry, Outcomes, Waiter
+from bridge.peers import Peer, PeerTable
+from bridge.replies import Heartbeat, LastTick, LogRecord, Pong, Subscribed, Welcome
+from bridge.session import link
+from bridge.snapshots import SnapshotAnswer, SnapshotDesk
+from bridge.supervision import KillSession, StartSession, Supervision
+from bridge.topics import Stream, TopicState, TopicTable
+from bridge.watch import WatchSettings
+
+
+@dataclass(frozen=True, slots=True)
+class GatewaySettings:
+    """`events` is the endpoint that clients are told; times in seconds."""
+
+    software: str
+    epoch: int
+    wall_us: int
+    events: str = ""
+    heartbeat_s: float = 1.0
+    linger_s: float = 5.0
+    read_deadline_s: float = 10.0
+    order_deadline_s: float = 30.0
+    longest_deadline_s: float = 300.0
+    max_pending: int = 1_000
+    watch: WatchSettings = field(default_factory=WatchSettings)
+
+
+@dataclass(slots=True)
+class Pending:
+    """A call that the session has not answered yet."""
+
+    message: RequestMessage
+    routing_id: bytes
+    deadline_s: float
+    peer: Peer | None
+
+
+Action = StartSession | KillSession
+
+
+class Gateway:
+    """See the module. `started` is the monotonic time at which the wall clock showed `settings.wall_us`."""
+
+    def __init__(self, settings: GatewaySettings, started: float, random: Random | None = None) -> None:
+        self._settings = settings
+        self._started = started
+        self.replies: list[tuple[bytes, bytes]] = []
+        self.events: list[bytes] = []
+        self.link: list[bytes] = []
+        self.actions: list[Action] = []
+        self.counters: dict[str, int] = dict.fromkeys(
+            ("requests", "malformed", "refused_subscriptions", "sessions_started", "events"), 0
+        )
+        self.connection = Connection()
+        self.topics = TopicTable(settings.linger_s)
+        self.peers = PeerTable()
+        self._outcomes = Outcomes()
+        self._snapshots = SnapshotDesk(self.topics, settings.max_pending)
+        self._supervision = Supervision(self, settings.watch, random or Random())  # noqa: S311 - jitter
+        self._pending: dict[int, Pending] = {}
+        self._last_call = 0
+        self._soonest_s = float("inf")
+        self._proofs: list[str] = []
+        self._heartbeat_at_s = started + settings.heartbeat_s
+        self._local: dict[str, Callable[[Any, RequestMessage, bytes, float], Any]] = {
+            "hello": self._hello,
+            "goodbye": self._goodbye,
+            "ping": self._ping,
+            "status": self._status,
+        }
+
+    # ---- time ----------------------------------------------------------------------------------------------------------------
+
+    def time_us(self, now: float) -> int:
+        """The bridge's clock at a monotonic time: UTC at the start, and never a step since."""
+        return self._settings.wall_us + int((now - self._started) * 1e6)
+
+    def time_msc(self, now: float) -> int:
+        """The bridge's clock in milliseconds."""
+        return self.time_us(now) // 1000
+
+    def next_deadline(self) -> float:
+        """When `on_time` has to be called at the latest."""
+        supervision = self._supervision.next_deadline()
+        due = min(self._heartbeat_at_s, self._soonest_s, self._snapshots.soonest_s)
+        return due if supervision is None else min(due, supervision)
+
+    def on_time(self, now: float) -> None:
+        """Do what has fallen due."""
+        self._supervision.on_time(now)
+        if now >= self._soonest_s:
+            for call_id in [call_id for call_id, pending in self._pending.items() if now >= pending.deadline_s]:
+                self._expired(call_id, now)
+            self._soonest_s = min((pending.deadline_s for pending in self._pending.values()), default=float("inf"))
+        self._give(self._snapshots.overdue(now), now)
+        if now >= self._heartbeat_at_s:
+            self._heartbeat_at_s = max(self._heartbeat_at_s + self._settings.heartbeat_s, now)
+            self._beat(now)
+
+    def _beat(self, now: float) -> None:
+        for topic in self.topics.unwanted(now):
+            if topic.stream in (Stream.LIVE, Stream.STARTING) and self.connection.state in READS:
+                self.link.append(link.pack(link.StopStream(topic.stream_name)))
+            topic.stream = Stream.IDLE
+        self.peers.expire(now)
+        sequences = {topic.name: topic.sequence for topic in self.topics if topic.sequence and topic.lasting}
+        body = Heartbeat(
+            period_ms=round(self._settings.heartbeat_s * 1000),
+            state=self.connection.state.value,
+            session_age_ms=self._supervision.watch.age_ms(now),
+            sequences=sequences,
+        )
+        self.publish("heartbeat", codec.plain_body(body), now)
+
+    # ---- life ----------------------------------------------------------------------------------------------------------------
+
+    def start(self, now: float) -> None:
+        """Begin: a session is started."""
+        self._supervision.start(now)
+
+    def stop(self, now: float) -> None:
+        """Begin to end: new requests are refused, the session is told to detach. `finished` says when it is done."""
+        self._supervision.stop(now)
+
+    @property
+    def finished(self) -> bool:
+        """Whether the gateway has nothing more to do."""
+        return self.connection.state is State.STOPPED and self._supervision.begun
+
+    def session_exited(self, generation: int, cause: str, now: float) -> None:
+        """The process of a session has ended by itself, or because it was told to."""
+        self._supervision.exited(generation, cause, now)
+
+    def transition(self, trigger: Trigger, now: float, **told: Any) -> None:
+        """Follow the connection's table and publish where it leads."""
+        state = self.connection.fire(trigger, self.time_msc(now), **told)
+        self.publish("connection", codec.plain_body(state), now)
+
+    def log(self, message: str, now: float, *, topic: str | None = None) -> None:
+        """Publish a warning on `log`."""
+        self.publish("log", codec.plain_body(LogRecord("warning", message, topic)), now)
+
+    # ---- events --------------------------------------------------------------------------------------------------------------
+
+    def publish(self, name: str, body: Any, now: float, flags: int = 0) -> None:
+        """One more event of a topic; `body` is bytes for records, else plain msgpack types."""
+        topic = self.topics.topic(name)
+        topic.sequence += 1
+        topic.published_s = now
+        if not flags & LATE:  # what comes late is not the newest state
+            topic.flags = flags
+            topic.body = body
+        self.events.append(
+            codec.encode_event(topic.prefix, self._settings.epoch, topic.sequence, self.time_us(now), flags, body)
+        )
+        self.counters["events"] += 1
+
+    def receive_subscription(self, frame: bytes, now: float) -> bool:
+        """A frame from the XPUB socket. True when it is a subscription that should be put in force, or any unsubscription."""
+        if not frame or frame[0] > 1:
+            self.counters["malformed"] += 1
+            return False
+        wire = frame[1:]
+        own = wire.startswith(b"client:") and wire.endswith(b"\0")
+        if frame[0] == 0:
+            topic = self.topics.unsubscribe(wire, now)
+            if own and topic is not None and topic.name.count(":") == 1:
+                self.peers.unsubscribed(topic.name.partition(":")[2], now)
+            return True
+        topic = self.topics.subscribe(wire)
+        if topic is None:
+            self.counters["refused_subscriptions"] += 1
+            return False
+        if own:
+            if topic.name.count(":") == 1:
+                self.peers.subscribed(topic.name.partition(":")[2], now)
+            self._proofs.append(topic.name)
+        elif topic.streamed and topic.stream in (Stream.IDLE, Stream.FAILED):
+            self.start_stream(topic)
+        return True
+
+    def subscriptions_applied(self, now: float) -> None:
+        """The loop has put in force all subscriptions received: those who asked for the proof get it."""
+        if not self._proofs:
+            return
+        names, self._proofs = self._proofs, []
+        body = codec.plain_body(Subscribed(topics=sum(1 for topic in self.topics if topic.subscribers)))
+        for name in names:
+            if self.topics.find(name + "\0") is not None:  # still wanted
+                self.publish(name, body, now)
+
+    def start_stream(self, topic: TopicState) -> None:
+        """Have the session send a topic, if there is a session; otherwise it is asked once there is one."""
+        topic.error = None
+        if self.connection.state in READS:
+            topic.stream = Stream.STARTING
+            self.link.append(link.pack(link.StartStream(topic.stream_name)))
+        else:
+            topic.stream = Stream.IDLE
+
+    # ---- requests ------------------------------------------------------------------------------------------------------------
+
+    def receive_request(self, routing_id: bytes, frames: list[bytes], now: float) -> None:
+        """A message from the ROUTER socket, without its routing id. Everything is answered, also what is no request."""
+        self.counters["requests"] += 1
+        try:
+            if len(frames) != 1:
+                raise MalformedMessage(
+                    f"a request is one frame, not {len(frames)}", next_step="use a DEALER socket and send one frame"
+                )
+            message = codec.decode_request(frames[0])
+        except BridgeError as error:
+            self.counters["malformed"] += 1
+            self._send_failure(routing_id, error.request_id or "", error, now)
+            return
+        peer = self.peers.find(message.client, now)
+        if peer is not None:
+            peer.requests += 1
+        try:
+            self._dispatch(routing_id, message, peer, now)
+        except BridgeError as error:
+            self._send_failure(routing_id, message.id, error, now)
+        except Exception as error:  # a fault of ours must not take the bridge down; it is answered and told
+            self.log(f"internal error in {message.method}: {error!r}", now)
+            self._send_failure(
+                routing_id, message.id, InternalError(f"the bridge failed at {message.method}: {error!r}"), now
+            )
+
+    def _dispatch(self, routing_id: bytes, message: RequestMessage, peer: Peer | None, now: float) -> None:
+        request = codec.decode_params(message.method, message.params)
+        local = self._local.get(message.method)
+        if local is not None:
+            self._answer(routing_id, message, local(request, message, routing_id, now), now)
+            return
+        if self.connection.state is State.STOPPING:
+            raise Stopping("the bridge is shutting down", next_step="connect again when it has been started anew")
+        deadline_s = self._deadline(message, isinstance(request, SendOrder), now)
+        if isinstance(request, GetSnapshot):
+            for topic in self._snapshots.ask(request, message, routing_id, deadline_s):
+                self.start_stream(topic)
+            self._give(self._snapshots.complete(self.connection.state in READS), now)
+            return
+        if isinstance(request, GetTick) and not request.fresh and self._answer_tick(routing_id, message, request, now):
+            return
+        if isinstance(request, SendOrder) and self._known_order(routing_id, message, request, peer, now):
+            return
+        try:
+            self._forward(routing_id, message, request, peer, deadline_s)
+        except BridgeError as error:
+            if isinstance(request, SendOrder):
+                self._outcomes.settle(message.id, error, lambda waiter, entry: None)
+            raise
+
+    def _forward(
+        self, routing_id: bytes, message: RequestMessage, request: Request[Any], peer: Peer | None, deadline_s: float
+    ) -> None:
+        allowed = TRADES if isinstance(request, SendOrder) else READS
+        if self.connection.state not in allowed:
+            now = self.connection.now
+            raise NotConnected(
+                f"the terminal is not available: {now.cause}",
+                next_step=now.next_step or "wait for the connection",
+                state=now.state,
+            )
+        if len(self._pending) >= self._settings.max_pending:
+            raise Busy(f"{len(self._pending)} requests are waiting for the terminal", next_step="send fewer at a time")
+        self._last_call += 1
+        self._pending[self._last_call] = Pending(message, routing_id, deadline_s, peer)
+        self._soonest_s = min(self._soonest_s, deadline_s)
+        self.link.append(link.pack(link.Call(self._last_call, message.method, message.params, deadline_s)))
+
+    def _deadline(self, message: RequestMessage, order: bool, now: float) -> float:
+        settings = self._settings
+        if message.deadline_msc is None:
+            return now + (settings.order_deadline_s if order else settings.read_deadline_s)
+        remaining_s = (message.deadline_msc * 1000 - self.time_us(now)) / 1e6
+        if remaining_s <= 0:
+            raise DeadlinePassed(
+                f"the deadline passed {-remaining_s:.3f} s ago; nothing was done",
+                next_step="send it again if it is still wanted, and check the clock that made the deadline",
+                late_s=-remaining_s,
+            )
+        return now + min(remaining_s, settings.longest_deadline_s)
+
+    def _known_order(
+        self, routing_id: bytes, message: RequestMessage, request: SendOrder, peer: Peer | None, now: float
+    ) -> bool:
+        client_id = peer.client_id if peer else None
+        entry = self._outcomes.admit(message.id, request.request, client_id, (routing_id, message.id))
+        if entry is None:
+            return False
+        if isinstance(entry.outcome, bytes):
+            self.replies.append((routing_id, self._reply(message.id, entry.outcome, now)))
+        elif entry.outcome is not None:
+            self._send_failure(routing_id, message.id, entry.outcome, now)
+        return True
+
+    def _answer_tick(self, routing_id: bytes, message: RequestMessage, request: GetTick, now: float) -> bool:
+        """From the stream, when it is live and the session shows progress, so that the age is true."""
+        topic = self.topics.find(f"tick:{request.symbol}\0")
+        age_ms = self._supervision.watch.age_ms(now)
+        if topic is None or topic.stream is not Stream.LIVE or topic.body is None or age_ms is None:
+            return False
+        if self.connection.state is not State.CONNECTED:
+            return False
+        self._answer(routing_id, message, LastTick(topic.newest(), age_ms, "stream"), now)
+        return True
+
+    # ---- requests that the gateway answers -----------------------------------------------------------------------------------
+
+    def _hello(self, request: Hello, message: RequestMessage, routing_id: bytes, now: float) -> Welcome:
+        self.peers.hello(request, now)
+        settings = self._settings
+        return Welcome(settings.software, settings.events, round(settings.heartbeat_s * 1000), self.connection.now)
+
+    def _goodbye(self, request: Goodbye, message: RequestMessage, routing_id: bytes, now: float) -> None:
+        self.peers.goodbye(message.client)
+
+    def _ping(self, request: Ping, message: RequestMessage, routing_id: bytes, now: float) -> Pong:
+        return Pong(self.connection.state.value, self._supervision.watch.age_ms(now))
+
+    def _status(self, request: Any, message: RequestMessage, routing_id: bytes, now: float) -> Any:
+        return self._supervision.status(self._settings.software, self._started, now)
+
+    # ---- answers -------------------------------------------------------------------------------------------------------------
+
+    def _reply(self, request_id: str, packed: bytes, now: float) -> bytes:
+        return codec.encode_reply(request_id, self._settings.epoch, self.time_msc(now), packed)
+
+    def _answer(self, routing_id: bytes, message: RequestMessage, result: Any, now: float) -> None:
+        if isinstance(result, BridgeError):
+            self._send_failure(routing_id, message.id, result, now)
+        else:
+            self.replies.append((routing_id, self._reply(message.id, codec.pack(result), now)))
+
+    def _give(self, answers: list[SnapshotAnswer], now: float) -> None:
+        for waiting, snapshots in answers:
+            self._answer(waiting.routing_id, waiting.message, snapshots, now)
+
+    def _send_failure(self, routing_id: bytes, request_id: str, error: BridgeError, now: float) -> None:
+        frame = codec.encode_failure(request_id, self._settings.epoch, self.time_msc(now), error)
+        self.replies.append((routing_id, frame))
+
+    def _settle(self, pending: Pending, outcome: bytes | BridgeError, now: float) -> None:
+        """Answer a call: an order to everybody who waits for it, anything else to the one who asked."""
+        if pending.message.method != SendOrder.method:
+            if isinstance(outcome, BridgeError):
+                self._send_failure(pending.routing_id, pending.message.id, outcome, now)
+            else:
+                self.replies.append((pending.routing_id, self._reply(pending.message.id, bytes(outcome), now)))
+            return
+        if pending.peer is not None:
+            if isinstance(outcome, BridgeError):
+                pending.peer.orders_failed += 1
+            else:
+                pending.peer.orders_done += 1
+
+        def answer(waiter: Waiter, entry: OrderEntry) -> None:
+            if isinstance(outcome, BridgeError):
+                self._send_failure(*waiter, outcome, now)
+            else:
+                self.replies.append((waiter[0], self._reply(waiter[1], outcome, now)))
+
+        self._outcomes.settle(pending.message.id, outcome, answer)
+
+    def _expired(self, call_id: int, now: float) -> None:
+        """The deadline of a call passed without an answer. An order stays in the books: its outcome may still come."""
+        pending = self._pending[call_id]
+        if pending.message.method == SendOrder.method:
+            pending.deadline_s = float("inf")
+            self._settle(
+                pending,
+                OutcomeUnknown(
+                    "no answer to the order in time; it may have been executed",
+                    next_step="look at positions, orders and deals, or repeat the request with the same id",
+                ),
+                now,
+            )
+        else:
+            del self._pending[call_id]
+            self._settle(pending, TimedOut("the terminal did not answer in time", next_step="try again"), now)
+
+    # ---- what the session says -----------------------------------------------------------------------------------------------
+
+    def receive_link(self, frame: bytes, now: float) -> None:
+        """A frame from the session of the present generation."""
+        try:
+            message = link.from_session(frame)
+        except MalformedMessage as error:
+            self._supervision.suspect(str(error), now)
+            return
+        if isinstance(message, link.Publish):
+            for name, flags, body in message.events:
+                self.publish(name, body, now, flags)
+        elif isinstance(message, link.Result):
+            pending = self._pending.pop(message.id, None)
+            if pending is not None:
+                self._settle(pending, bytes(message.result), now)
+        elif isinstance(message, link.Failed):
+            pending = self._pending.pop(message.id, None)
+            if pending is not None:
+                self._settle(pending, link.as_error(message), now)
+        elif isinstance(message, link.Started | link.NotStarted):
+            self._stream_answered(message, now)
+        self._supervision.heard(message, now)
+
+    def _stream_answered(self, message: link.Started | link.NotStarted, now: float) -> None:
+        topic = self.topics.find(message.topic[:-1] if message.topic.endswith("*") else message.topic + "\0")
+        if topic is None or topic.stream is not Stream.STARTING:
+            return
+        if isinstance(message, link.Started):
+            topic.stream = Stream.LIVE
+            self._know(topic, message.body, now)
+        else:
+            error = link.as_error(message)
+            if isinstance(error, NotConnected):  # the session has lost its terminal: it is asked again when it has it back
+                topic.stream = Stream.IDLE
+            else:
+                topic.stream = Stream.FAILED
+                topic.error = error
+                self.log(f"cannot stream {topic.name}: {message.message}", now, topic=topic.name)
+        self._give(self._snapshots.complete(self.connection.state in READS), now)
+
+    def _know(self, topic: TopicState, packed: bytes | None, now: float) -> None:
+        """The newest state of a stream that has just started. It may have changed while there was no session: of a state that is told as a
+        whole, subscribers then hear at once."""
+        if packed is None:
+            return
+        family = topic.name.partition(":")[0]
+        body = packed if family in codec.RECORD_FAMILIES else codec.plain_body(Raw(packed))
+        if topic.body is not None and body != topic.newest() and family in ("account", "forming"):
+            self.publish(topic.name, body, now)
+        else:
+            topic.flags, topic.body = 0, body
+
+    def session_lost(self, cause: str, now: float) -> None:
+        """The session is gone or cannot be trusted: what it had not answered fails, its streams wait for the next one."""
+        pending, self._pending = self._pending, {}
+        self._soonest_s = float("inf")
+        for call in pending.values():
+            if call.message.method == SendOrder.method:
+                self._settle(
+                    call,
+                    OutcomeUnknown(
+                        f"{cause} while the order was under way; it may have been executed",
+                        next_step="look at positions, orders and deals before sending another",
+                    ),
+                    now,
+                )
+            else:
+                self._settle(call, NotConnected(cause, next_step="try again", state=self.connection.now.state), now)
+        self.streams_paused(now)
+
+    def streams_paused(self, now: float) -> None:
+        """No stream is sent at present; who waits for a snapshot is told that it is pending."""
+        for topic in self.topics:
+            if topic.stream in (Stream.LIVE, Stream.STARTING):
+                topic.stream = Stream.IDLE
+        self._give(self._snapshots.complete(attached=False), now)
+
+    def streams_resumed(self) -> None:
+        """The session can be asked: every wanted topic is started."""
+        for topic in self.topics.wanted():
+            self.start_stream(topic)
+

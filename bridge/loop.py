@@ -1,0 +1,132 @@
+"""The poll loop that drives the gateway: sockets in, gateway, sockets out. It has no logic of its own.
+
+Plain `zmq.Poller`, no asyncio: a round trip is 1.4 to 2 times faster, and a Windows event loop is no subject. Poll timeouts are finite, because
+a wait without end cannot be interrupted on Windows. Each socket is drained in bursts with a cap, requests first, so that none starves another.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+import zmq
+
+from bridge.gateway import Gateway
+from bridge.sessions import Sessions
+from bridge.supervision import KillSession, StartSession
+
+BURST = 256
+LONGEST_WAIT_S = 0.1
+NOBLOCK = int(zmq.NOBLOCK)
+MORE_NOBLOCK = int(zmq.SNDMORE) | NOBLOCK
+POLLIN = int(zmq.POLLIN)
+
+Socket = zmq.Socket[bytes]
+
+
+def drive(
+    gateway: Gateway,
+    requests: Socket,
+    events: Socket,
+    sessions: Sessions,
+    *,
+    stop_asked: Callable[[], bool],
+    clock: Callable[[], float] = time.monotonic,
+) -> None:
+    """Run until the gateway has finished, after `stop_asked` first answered yes. The sockets stay open."""
+    poller = zmq.Poller()
+    poller.register(requests, POLLIN)
+    poller.register(events, POLLIN)
+    watched: Socket | None = None
+    check_at_s = 0.0
+    gateway.start(clock())
+    _act(gateway, sessions, clock())
+    while not gateway.finished:
+        if sessions.link is not watched:
+            if watched is not None:
+                poller.unregister(watched)
+            watched = sessions.link
+            if watched is not None:
+                poller.register(watched, POLLIN)
+        wait_s = min(max(gateway.next_deadline() - clock(), 0.0), LONGEST_WAIT_S)
+        ready = dict(poller.poll(int(wait_s * 1000) + (wait_s > 0)))
+        now = clock()
+        if requests in ready:
+            _drain_requests(requests, gateway, now)
+        if watched is not None and watched in ready:
+            for frame in sessions.receive(BURST):
+                gateway.receive_link(frame, now)
+        if events in ready:
+            _drain_subscriptions(events, gateway, now)
+        if now >= check_at_s:
+            check_at_s = now + LONGEST_WAIT_S
+            for generation, cause in sessions.exited():
+                gateway.session_exited(generation, cause, now)
+            if stop_asked():
+                gateway.stop(now)
+        gateway.on_time(now)
+        _act(gateway, sessions, now)
+        _flush(gateway, requests, events, sessions)
+
+
+def _drain_requests(socket: Socket, gateway: Gateway, now: float) -> None:
+    """A message is a routing id and, from an honest client, one frame; whatever else comes is taken whole and refused by the gateway."""
+    receive = socket.recv
+    for _ in range(BURST):
+        try:
+            routing_id = receive(NOBLOCK)
+        except zmq.Again:
+            return
+        frames = [receive()]
+        while socket.getsockopt(zmq.RCVMORE):
+            frame = receive()
+            if len(frames) < 8:
+                frames.append(frame)
+        gateway.receive_request(routing_id, frames, now)
+
+
+def _drain_subscriptions(socket: Socket, gateway: Gateway, now: float) -> None:
+    for _ in range(BURST):
+        try:
+            frame = socket.recv(NOBLOCK)
+        except zmq.Again:
+            break
+        if gateway.receive_subscription(frame, now):
+            socket.setsockopt(zmq.SUBSCRIBE if frame[0] else zmq.UNSUBSCRIBE, frame[1:])
+    gateway.subscriptions_applied(now)
+
+
+def _act(gateway: Gateway, sessions: Sessions, now: float) -> None:
+    actions, gateway.actions = gateway.actions, []
+    for action in actions:
+        match action:
+            case StartSession(generation):
+                failure = sessions.start(generation)
+                if failure is not None:
+                    gateway.session_exited(generation, failure, now)
+            case KillSession(generation):
+                sessions.kill(generation)
+
+
+def _flush(gateway: Gateway, requests: Socket, events: Socket, sessions: Sessions) -> None:
+    if gateway.link:
+        frames, gateway.link = gateway.link, []
+        for frame in frames:
+            sessions.send(frame)
+    if gateway.replies:
+        replies, gateway.replies = gateway.replies, []
+        for routing_id, frame in replies:
+            try:
+                requests.send(routing_id, MORE_NOBLOCK)
+                requests.send(frame, NOBLOCK)
+            except zmq.Again:
+                gateway.counters["replies_dropped"] = gateway.counters.get("replies_dropped", 0) + 1
+            except zmq.ZMQError as error:
+                if error.errno != zmq.EHOSTUNREACH:
+                    raise
+                gateway.counters["replies_unreachable"] = gateway.counters.get("replies_unreachable", 0) + 1
+    if gateway.events:
+        published, gateway.events = gateway.events, []
+        send = events.send
+        for frame in published:
+            send(frame, NOBLOCK)

@@ -1,0 +1,200 @@
+"""The replies to requests and the bodies of events, as frozen dataclasses; see `messages` for the envelopes and the requests."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from msgspec import Raw
+
+from bridge.records import Symbol
+from bridge.trading import Deal, Order, OrderResult, Position
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionState:
+    """Event `connection`: where the session with the terminal stands, why, since when, and what a person can do."""
+
+    state: Literal[
+        "stopped", "starting", "connecting", "connected", "degraded", "reconnecting", "refused", "stopping"
+    ]
+    cause: str
+    since_msc: int
+    next_step: str = ""
+    cause_code: int | None = None
+    attempt: int = 0
+    next_attempt_msc: int | None = None
+    login: int | None = None
+    server: str | None = None
+    generation: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Heartbeat:
+    """Event `heartbeat`: proof of life, with the newest sequence of each topic so that a lost tail is noticed."""
+
+    period_ms: int
+    state: str
+    session_age_ms: int | None
+    sequences: dict[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class TradeEvent:
+    """Event `trade`: a position or order appeared, changed or went, seen by comparing two snapshots of the account."""
+
+    kind: Literal["position_opened", "position_changed", "position_closed", "order_placed", "order_changed", "order_gone"]
+    position: Position | None = None
+    order: Order | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LogRecord:
+    """Event `log`: something that an operator should read."""
+
+    level: Literal["warning", "error"]
+    message: str
+    topic: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Subscribed:
+    """Event `client:ID` and `client:ID:N`: every subscription that this client sent before this one is in force."""
+
+    topics: int
+
+
+@dataclass(frozen=True, slots=True)
+class Welcome:
+    """Reply to `hello`."""
+
+    software: str
+    events: str
+    heartbeat_ms: int
+    connection: ConnectionState
+
+
+@dataclass(frozen=True, slots=True)
+class Pong:
+    """Reply to `ping`, made by the gateway alone; `session_age_ms` is the age of the session's last sign of progress."""
+
+    state: str
+    session_age_ms: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class ClientStatus:
+    """One client as the bridge sees it; `subscribed` is true while its event connection lives."""
+
+    name: str
+    pid: int
+    host: str
+    subscribed: bool
+    seen_age_ms: int
+    requests: int
+    orders_done: int
+    orders_failed: int
+
+
+@dataclass(frozen=True, slots=True)
+class TopicStatus:
+    """One topic: its newest sequence, how many subscribers want it, and whether its stream is running."""
+
+    topic: str
+    sequence: int
+    subscribers: int
+    stream: Literal["idle", "starting", "live", "failed"]
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """Reply to `status`; `healthy` is true when trading and data work now."""
+
+    software: str
+    healthy: bool
+    uptime_s: float
+    connection: ConnectionState
+    session_age_ms: int | None
+    session_pid: int | None
+    clients: tuple[ClientStatus, ...]
+    topics: tuple[TopicStatus, ...]
+    counters: dict[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class TopicSnapshot:
+    """The newest event of a topic; `body` is nil before the first one, and `pending` is true while there is no session to ask."""
+
+    topic: str
+    sequence: int
+    pending: bool
+    flags: int
+    body: Raw
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshots:
+    """Reply to `snapshot`, one entry for each topic asked for, in the same order."""
+
+    topics: tuple[TopicSnapshot, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class LastTick:
+    """Reply to `tick`: one tick record of 60 bytes; `age_ms` is how long ago the terminal was asked."""
+
+    record: bytes
+    age_ms: int
+    source: Literal["stream", "terminal"]
+
+
+@dataclass(frozen=True, slots=True)
+class Records:
+    """Reply to `rates` and `ticks`: packed records of 60 bytes, oldest first."""
+
+    rows: int
+    records: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Symbols:
+    """Reply to `symbols`; `total` counts all that match."""
+
+    total: int
+    symbols: tuple[Symbol, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Positions:
+    """Reply to `positions`."""
+
+    positions: tuple[Position, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Orders:
+    """Reply to `orders` and `history_orders`."""
+
+    orders: tuple[Order, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Deals:
+    """Reply to `deals`."""
+
+    deals: tuple[Deal, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class OrderOutcome:
+    """Reply to `order`, when the terminal accepted it; a refusal is the error `order_rejected`."""
+
+    outcome: Literal["done", "partial", "placed"]
+    result: OrderResult
+
+
+@dataclass(frozen=True, slots=True)
+class Money:
+    """Reply to `margin` and `profit`, in the account's currency."""
+
+    value: float

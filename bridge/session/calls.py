@@ -1,0 +1,172 @@
+"""Requests of clients, done with a terminal: a literal table from method to function."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from msgspec import Raw
+
+from bridge.codec import decode_params
+from bridge.errors import InvalidParameters, UnknownMethod, UnknownTimeframe
+from bridge.messages import (
+    CalcMargin,
+    CalcProfit,
+    CheckOrder,
+    GetDeals,
+    GetHistoryOrders,
+    GetOrders,
+    GetPositions,
+    GetRates,
+    GetSymbol,
+    GetSymbols,
+    GetTick,
+    GetTicks,
+    SendOrder,
+)
+from bridge.records import Account, Symbol, TerminalInfo
+from bridge.replies import Deals, LastTick, Money, OrderOutcome, Orders, Positions, Records, Symbols
+from bridge.session import orders
+from bridge.session.failures import CALL_FAILED, INVALID_PARAMS, refusal
+from bridge.session.link import pack
+from bridge.terminal import Terminal, TerminalError
+from bridge.ticks import RECORD_BYTES, TICK_STRUCT, TIMEFRAMES
+from bridge.trading import OrderCheck
+
+
+def account(terminal: Terminal, request: Any) -> Account:
+    """The account."""
+    return terminal.account()
+
+
+def info(terminal: Terminal, request: Any) -> TerminalInfo:
+    """The terminal."""
+    return terminal.info()
+
+
+def symbols(terminal: Terminal, request: GetSymbols) -> Symbols:
+    """A part of the list of symbols."""
+    found = terminal.symbols(request.group)
+    return Symbols(len(found), tuple(found[request.start : request.start + request.count]))
+
+
+def symbol(terminal: Terminal, request: GetSymbol) -> Symbol:
+    """One symbol."""
+    return terminal.symbol(request.symbol)
+
+
+def tick(terminal: Terminal, request: GetTick) -> LastTick:
+    """The last tick, from the terminal."""
+    return LastTick(TICK_STRUCT.pack(*terminal.tick(request.symbol)), 0, "terminal")
+
+
+def check_timeframe(timeframe: str) -> None:
+    """Raises `UnknownTimeframe`."""
+    if timeframe not in TIMEFRAMES:
+        raise UnknownTimeframe(
+            f"no timeframe {timeframe!r}", next_step=f"use one of {' '.join(TIMEFRAMES)}", timeframe=timeframe
+        )
+
+
+def rates(terminal: Terminal, request: GetRates) -> Records:
+    """Bars by position, up to a time, or between two times (then the oldest `count` of them)."""
+    check_timeframe(request.timeframe)
+    name, timeframe, count, from_s, to_s = request.symbol, request.timeframe, request.count, request.from_s, request.to_s
+    if to_s is None:
+        if from_s is not None:
+            raise InvalidParameters("rates: from_s needs to_s", next_step="give both times, or a count only", field="to_s")
+        return _records(terminal.rates_from_pos(name, timeframe, request.start, count))
+    if request.start:
+        raise InvalidParameters("rates: start counts by position and cannot be used with times", field="start")
+    if from_s is None:
+        return _records(terminal.rates_from(name, timeframe, to_s, count))
+    if from_s > to_s:
+        raise InvalidParameters("rates: from_s is after to_s", field="from_s")
+    return _records(terminal.rates_range(name, timeframe, from_s, to_s)[: count * RECORD_BYTES])
+
+
+def ticks(terminal: Terminal, request: GetTicks) -> Records:
+    """Ticks at and after a second."""
+    return _records(terminal.ticks_from(request.symbol, request.from_s, request.count, request.kind))
+
+
+def _records(packed: bytes) -> Records:
+    return Records(len(packed) // RECORD_BYTES, packed)
+
+
+def positions(terminal: Terminal, request: GetPositions) -> Positions:
+    """Open positions."""
+    return Positions(tuple(terminal.positions(ticket=request.ticket, symbol=request.symbol, group=request.group)))
+
+
+def pending_orders(terminal: Terminal, request: GetOrders) -> Orders:
+    """Pending orders."""
+    return Orders(tuple(terminal.orders(ticket=request.ticket, symbol=request.symbol, group=request.group)))
+
+
+def history_orders(terminal: Terminal, request: GetHistoryOrders) -> Orders:
+    """Orders of the history."""
+    return Orders(tuple(terminal.history_orders(from_s=request.from_s, to_s=request.to_s, position=request.position)))
+
+
+def deals(terminal: Terminal, request: GetDeals) -> Deals:
+    """Deals."""
+    return Deals(tuple(terminal.deals(from_s=request.from_s, to_s=request.to_s, position=request.position)))
+
+
+def order_check(terminal: Terminal, request: CheckOrder) -> OrderCheck:
+    """The terminal's own check."""
+    return terminal.check(request.request)
+
+
+def order(terminal: Terminal, request: SendOrder) -> OrderOutcome:
+    """Send the order."""
+    return orders.send(terminal, request.request)
+
+
+def margin(terminal: Terminal, request: CalcMargin) -> Money:
+    """Margin of a market order."""
+    return Money(terminal.margin(request.action, request.symbol, request.volume, request.price))
+
+
+def profit(terminal: Terminal, request: CalcProfit) -> Money:
+    """Profit between two prices."""
+    return Money(terminal.profit(request.action, request.symbol, request.volume, request.price_open, request.price_close))
+
+
+CALLS: dict[str, Callable[[Terminal, Any], Any]] = {
+    "account": account, "terminal": info, "symbols": symbols, "symbol": symbol, "tick": tick, "rates": rates, "ticks": ticks,
+    "positions": positions, "orders": pending_orders, "history_orders": history_orders, "deals": deals,
+    "order_check": order_check, "order": order, "margin": margin, "profit": profit,
+}  # fmt: skip
+"""What a session can do, by method."""
+
+LIMITS_S: dict[str, float] = {
+    "order": 60.0, "rates": 90.0, "ticks": 90.0, "symbols": 60.0, "history_orders": 60.0, "deals": 60.0,
+}  # fmt: skip
+"""Methods that may rightly take long (the terminal first downloads what it does not have), and how long."""
+
+_OF_ONE_SYMBOL = frozenset({"symbol", "tick", "rates", "ticks", "margin", "profit"})
+
+
+def perform(terminal: Terminal, method: str, params: Raw) -> Raw:
+    """Do a request; the result packed. Raises `BridgeError`, whose cause is the `TerminalError` that it stems from, if any."""
+    call = CALLS.get(method)
+    if call is None:
+        raise UnknownMethod(f"a session cannot do {method!r}", method=method)
+    request = decode_params(method, params)
+    try:
+        return Raw(pack(call(terminal, request)))
+    except TerminalError as error:
+        name = getattr(request, "symbol", None) if method in _OF_ONE_SYMBOL else None
+        if name is not None and error.code in (CALL_FAILED, INVALID_PARAMS):
+            _check_symbol(terminal, name)
+        raise refusal(error, name) from error
+
+
+def _check_symbol(terminal: Terminal, name: str) -> None:
+    """History and calculations do not say "not found" for a symbol that does not exist, so that is asked separately."""
+    try:
+        terminal.symbol(name)
+    except TerminalError as error:
+        raise refusal(error, name) from error

@@ -1,0 +1,256 @@
+"""The session without its socket: messages of the gateway and the time go in, messages to the gateway come out.
+
+A step makes at most one call to the terminal (an attach excepted), so that an order that arrives is begun at most one call later.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from bridge.errors import BridgeError, NotConnected
+from bridge.session.calls import LIMITS_S, perform
+from bridge.session.feed import HISTORY_LIMIT_S, Begin, Feed
+from bridge.session.link import (
+    Attached,
+    AttachFailed,
+    Busy,
+    Call,
+    Connect,
+    FromSession,
+    Health,
+    Idle,
+    Lost,
+    Publish,
+    Result,
+    Started,
+    StartStream,
+    Stop,
+    StopStream,
+    ToSession,
+    failed,
+    not_started,
+)
+from bridge.session.quotes import Event
+from bridge.session.schedule import Schedule, too_late
+from bridge.terminal import Credentials, Terminal, TerminalError
+
+ATTACH_LIMIT_S = 130.0
+"""The package may wait 100 s for a terminal that does not open its pipe, and then as long as its own time limit."""
+HEALTH_S = 0.5
+EVENTS_AT_ONCE = 64
+EVENTS_WAIT_S = 0.002
+"""Events of one turn travel together, but not more than this many and not after waiting longer than this."""
+
+
+class Session:
+    """One generation of the session. `send` takes the messages to the gateway."""
+
+    def __init__(self, terminal: Terminal, credentials: Credentials, send: Callable[[FromSession], None]) -> None:
+        self._terminal = terminal
+        self._credentials = credentials
+        self._send = send
+        self._schedule = Schedule()
+        self._feed = Feed(terminal)
+        self._connect = False
+        self._attached = False
+        self._was_attached = False
+        self._starting: tuple[str, Begin] | None = None
+        self._start_limit_s = 0.0
+        self._feeds_turn = False
+        self._events: list[Event] = []
+        self._events_since = 0.0
+        self._sign_due = 0.0
+        self.stopped = False
+
+    # ---- in ----------------------------------------------------------------------------------------------------------------------
+
+    def receive(self, message: ToSession) -> None:
+        """Take a message of the gateway; nothing is done before the next step."""
+        if isinstance(message, Call | StartStream):
+            self._schedule.add(message)
+        elif isinstance(message, StopStream):
+            self._stop_stream(message.topic)
+        elif isinstance(message, Connect):
+            self._connect = True
+        elif isinstance(message, Stop):
+            self.stopped = True
+
+    def _stop_stream(self, topic: str) -> None:
+        self._schedule.forget(topic)
+        if self._starting is not None and self._starting[0] == topic:
+            self._starting[1].close()
+            self._starting = None
+        self._feed.stop(topic)
+
+    # ---- time --------------------------------------------------------------------------------------------------------------------
+
+    def next_deadline(self) -> float:
+        """When `step` has something to do next; minus infinity for at once."""
+        if self.stopped or self._connect or self._starting is not None or self._schedule or self._events:
+            return float("-inf")
+        return min(self._sign_due, self._feed.next_deadline()) if self._attached else self._sign_due
+
+    def step(self, now: float) -> None:
+        """Do the one thing that comes next: trading, then a sign of progress, then calls and streams in turns."""
+        if self._connect:
+            self._attach(now)
+        elif self._schedule.urgent:
+            self._serve(now)
+        elif now >= self._sign_due:
+            self._sign(now)
+        else:
+            feed = self._attached and self._feed.next_deadline() <= now
+            wanted = self._starting is not None or bool(self._schedule)
+            if feed and (self._feeds_turn or not wanted):
+                self._poll(now)
+                self._feeds_turn = False
+            elif wanted:
+                self._serve(now)
+                self._feeds_turn = True
+        if self._events and (now - self._events_since >= EVENTS_WAIT_S or self._feed.next_deadline() > now):
+            self._flush()
+
+    def close(self) -> None:
+        """Give the terminal up; what fails now does not matter any more."""
+        if self._attached or self._was_attached:
+            self._attached = False
+            try:
+                self._terminal.detach()
+            except TerminalError as error:
+                self._send(Lost(error.function, error.code, error.text))
+
+    # ---- what a step does --------------------------------------------------------------------------------------------------------
+
+    def _attach(self, now: float) -> None:
+        self._connect = False
+        self._attached = False
+        self._send(Busy("attach", ATTACH_LIMIT_S))
+        terminal = self._terminal
+        try:
+            terminal.attach(self._credentials)
+            attached = Attached(terminal.account(), terminal.info(), terminal.version())
+        except TerminalError as error:
+            self._send(AttachFailed(error.function, error.code, error.text))
+        else:
+            self._attached = True
+            self._send(attached)
+            if self._was_attached:
+                self._feed.restore(now)
+            self._was_attached = True
+        self._sign_due = now + HEALTH_S
+
+    def _sign(self, now: float) -> None:
+        """A sign of progress; while attached it is a real call to the terminal."""
+        self._sign_due = now + HEALTH_S
+        if not self._attached:
+            self._send(Idle())
+            return
+        try:
+            info = self._terminal.info()
+        except TerminalError as error:
+            if error.link_lost:
+                self._lose(error)
+            else:
+                self._events.append(("log", 0, {"level": "warning", "message": f"terminal: {error}", "topic": None}))
+                self._send(Idle())
+            return
+        self._send(Health(info.connected, info.trade_allowed, info.ping_last))
+
+    def _serve(self, now: float) -> None:
+        """The most urgent call, or a step of a stream's start."""
+        if self._starting is not None and not self._schedule.precedes_streams:
+            self._start_step()
+            return
+        item = self._schedule.take()
+        if isinstance(item, StartStream):
+            if self._attached:
+                self._starting = item.topic, self._feed.begin(item.topic, now)
+                self._start_limit_s = 0.0
+                self._start_step()
+            else:
+                self._send(not_started(item.topic, _not_connected()))
+        elif item is not None:
+            self._call(item, now)
+
+    def _call(self, call: Call, now: float) -> None:
+        late = too_late(call, now)
+        if late is not None or not self._attached:
+            self._send(failed(call.id, late or _not_connected()))
+            return
+        self._flush()
+        limit_s = LIMITS_S.get(call.method)
+        if limit_s is not None:
+            self._send(Busy(call.method, limit_s))
+        try:
+            result = perform(self._terminal, call.method, call.params)
+        except BridgeError as error:
+            self._send(failed(call.id, error))
+            self._check_link(error)
+        else:
+            self._send(Result(call.id, result))
+        if call.method == "order":
+            self._feed.ordered(now)
+
+    def _start_step(self) -> None:
+        """One call of a stream's start. The state that is sent follows all events before it."""
+        assert self._starting is not None
+        topic, steps = self._starting
+        if self._start_limit_s:
+            self._send(Busy(topic, self._start_limit_s))
+        try:
+            self._start_limit_s = next(steps)
+            return
+        except StopIteration as end:
+            self._events += self._feed.collect()
+            self._flush()
+            self._send(Started(topic, end.value))
+        except BridgeError as error:
+            self._starting = None
+            self._send(not_started(topic, error))
+            self._check_link(error)
+        self._starting = None
+
+    def _poll(self, now: float) -> None:
+        if self._feed.slow:
+            self._flush()
+            self._send(Busy("history", HISTORY_LIMIT_S))
+        try:
+            events = self._feed.poll(now)
+        except TerminalError as error:
+            self._lose(error)
+            return
+        if events:
+            if not self._events:
+                self._events_since = now
+            self._events += events
+            if len(self._events) >= EVENTS_AT_ONCE:
+                self._flush()
+
+    def _flush(self) -> None:
+        if self._events:
+            self._send(Publish(self._events))
+            self._events = []
+
+    def _check_link(self, error: BridgeError) -> None:
+        cause = error.__cause__
+        if isinstance(cause, TerminalError) and cause.link_lost:
+            self._lose(cause)
+
+    def _lose(self, error: TerminalError) -> None:
+        """Say once that the link to the terminal was lost; streams wait for the next attach, calls are refused."""
+        self._flush()
+        if not self._attached:
+            return
+        self._attached = False
+        self._send(Lost(error.function, error.code, error.text))
+        if self._starting is not None:
+            topic, steps = self._starting
+            steps.close()
+            self._starting = None
+            self._send(not_started(topic, _not_connected()))
+
+
+def _not_connected() -> NotConnected:
+    return NotConnected(
+        "the session is not connected to the terminal", next_step="try again when the bridge is connected", state="reconnecting"
+    )

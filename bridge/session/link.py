@@ -1,0 +1,187 @@
+"""The messages between the gateway and its session, and their bytes.
+
+The link is private: both ends are always of the same release, one PAIR socket for each generation of the session. The first message of a
+session is `Ready` with the token that this generation was given; whoever sends anything else first is not our session.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+from msgspec import Raw, Struct
+
+from bridge.errors import BridgeError, MalformedMessage, from_wire
+from bridge.records import Account, TerminalInfo
+
+# ---- gateway to session ----------------------------------------------------------------------------------------------------------
+
+
+class Connect(Struct, frozen=True, array_like=True, tag="connect"):
+    """Attach to the terminal; answered by `Attached` or `AttachFailed`."""
+
+    attempt: int
+
+
+class Call(Struct, frozen=True, array_like=True, tag="call"):
+    """Do a request; answered by `Result` or `Failed` with the same id. Not begun after `deadline_s` (this machine's monotonic clock)."""
+
+    id: int
+    method: str
+    params: Raw
+    deadline_s: float
+
+
+class StartStream(Struct, frozen=True, array_like=True, tag="start"):
+    """Begin to send the events of a topic; answered by `Started` or `NotStarted`. `tick:` streams all of Market Watch."""
+
+    topic: str
+
+
+class StopStream(Struct, frozen=True, array_like=True, tag="stop_stream"):
+    """Nobody wants the topic any more."""
+
+    topic: str
+
+
+class Stop(Struct, frozen=True, array_like=True, tag="stop"):
+    """Detach from the terminal and end."""
+
+
+ToSession = Connect | Call | StartStream | StopStream | Stop
+
+# ---- session to gateway ----------------------------------------------------------------------------------------------------------
+
+
+class Ready(Struct, frozen=True, array_like=True, tag="ready"):
+    """The session runs; `token` proves its generation."""
+
+    token: str
+    pid: int
+
+
+class Attached(Struct, frozen=True, array_like=True, tag="attached"):
+    """The terminal answers; these are its account and itself."""
+
+    account: Account
+    terminal: TerminalInfo
+    version: tuple[int, int, str]
+
+
+class AttachFailed(Struct, frozen=True, array_like=True, tag="attach_failed"):
+    """The terminal could not be reached: `last_error()` of the attempt, and the function that failed."""
+
+    function: str
+    code: int
+    text: str
+
+
+class Lost(Struct, frozen=True, array_like=True, tag="lost"):
+    """The package has no connection to the terminal any more."""
+
+    function: str
+    code: int
+    text: str
+
+
+class Result(Struct, frozen=True, array_like=True, tag="result"):
+    """A call's result, packed."""
+
+    id: int
+    result: Raw
+
+
+class Failed(Struct, frozen=True, array_like=True, tag="failed"):
+    """A call's error."""
+
+    id: int
+    code: str
+    action: str
+    message: str
+    next_step: str
+    details: dict[str, Any]
+
+
+class Publish(Struct, frozen=True, array_like=True, tag="publish"):
+    """Events of one turn of the feed, in order: topic, flags, and the body (records as bytes, or a message packed as plain types)."""
+
+    events: list[tuple[str, int, Any]]
+
+
+class Started(Struct, frozen=True, array_like=True, tag="started"):
+    """A stream runs; `body` is the newest state before its first event, or None when there is none yet."""
+
+    topic: str
+    body: bytes | None
+
+
+class NotStarted(Struct, frozen=True, array_like=True, tag="not_started"):
+    """A stream cannot run; the error as in `Failed`."""
+
+    topic: str
+    code: str
+    action: str
+    message: str
+    next_step: str
+    details: dict[str, Any]
+
+
+class Health(Struct, frozen=True, array_like=True, tag="health"):
+    """The result of real calls to the terminal, sent at least once a second while attached: a sign of progress."""
+
+    connected: bool
+    trade_allowed: bool
+    ping_us: int
+
+
+class Busy(Struct, frozen=True, array_like=True, tag="busy"):
+    """A call begins that may rightly take long; silence is no fault until `limit_s` seconds have passed."""
+
+    what: str
+    limit_s: float
+
+
+class Idle(Struct, frozen=True, array_like=True, tag="idle"):
+    """A sign of progress while not attached, at least once a second."""
+
+
+FromSession = (
+    Ready | Attached | AttachFailed | Lost | Result | Failed | Publish | Started | NotStarted | Health | Busy | Idle
+)
+
+pack = msgspec.msgpack.Encoder().encode
+_decode_to_session = msgspec.msgpack.Decoder(ToSession).decode
+_decode_from_session = msgspec.msgpack.Decoder(FromSession).decode
+
+
+def to_session(frame: bytes) -> ToSession:
+    """A message of the gateway. Raises `MalformedMessage`."""
+    try:
+        message: ToSession = _decode_to_session(frame)
+    except (msgspec.MsgspecError, ValueError, RecursionError) as error:
+        raise MalformedMessage(f"not a message for the session: {error}") from None
+    return message
+
+
+def from_session(frame: bytes) -> FromSession:
+    """A message of the session. Raises `MalformedMessage`."""
+    try:
+        message: FromSession = _decode_from_session(frame)
+    except (msgspec.MsgspecError, ValueError, RecursionError) as error:
+        raise MalformedMessage(f"not a message of the session: {error}") from None
+    return message
+
+
+def failed(call_id: int, error: BridgeError) -> Failed:
+    """An error as an answer to a call."""
+    return Failed(call_id, error.code, error.action, error.message, error.next_step, error.details)
+
+
+def not_started(topic: str, error: BridgeError) -> NotStarted:
+    """An error as an answer to `StartStream`."""
+    return NotStarted(topic, error.code, error.action, error.message, error.next_step, error.details)
+
+
+def as_error(message: Failed | NotStarted) -> BridgeError:
+    """The exception that a `Failed` or `NotStarted` describes."""
+    return from_wire(message.code, message.action, message.message, message.next_step, message.details, None)

@@ -1,0 +1,215 @@
+"""The streams of one symbol's ticks: the cheap look at its last tick, and the reading of its tick history."""
+
+from __future__ import annotations
+
+from math import inf
+from typing import Any, Protocol
+
+from bridge.messages import BACKFILLED, LATE
+from bridge.session.tail import BATCH, Tail, batches, rows_of
+from bridge.terminal import Terminal
+from bridge.ticks import RECORD_BYTES, TICK_STRUCT, Tick, last_tick
+
+Event = tuple[str, int, Any]
+"""Topic, flags and body of an event: packed records, or a message."""
+
+SHORTEST_S = 0.005
+LONGEST_S = 0.1
+"""Bounds of the time between two looks at a symbol's last tick."""
+REREAD_S = 5.0
+"""The history is read this often even if the last tick seems unchanged."""
+SOON_S = 0.005
+LATER_S = 1.0
+"""Bounds of the waits while the history does not have yet what the last tick shows."""
+LOOK_BACK_S = 60
+"""A symbol that had no tick: this long before its first one, ticks may already be in the history."""
+
+
+class Stream(Protocol):
+    """Something that asks the terminal from time to time. `poll` makes exactly one call to the terminal."""
+
+    due: float
+    """When to poll next, on the clock that is given to `poll`."""
+    slow: bool
+    """The next poll may take long: the terminal may have to download history."""
+    settled: bool
+    """The first state is known."""
+
+    @property
+    def topic(self) -> str:
+        """The topic of its events."""
+
+    def poll(self, terminal: Terminal, now: float) -> list[Event]:
+        """Ask; the events that follow."""
+
+    def quote(self, tick: Tick, now: float) -> None:
+        """The symbol's last tick has changed."""
+
+    def body(self) -> bytes | None:
+        """The newest state, or `None` while there is none."""
+
+    def without_history(self) -> None:
+        """The terminal could not give the first state; go on without."""
+
+    def restore(self, now: float) -> None:
+        """The session was lost and is back: catch up."""
+
+
+class Watch:
+    """Looks at one symbol's last tick, often while it changes and seldom while it does not, and tells the symbol's streams."""
+
+    slow = False
+
+    def __init__(self, symbol: str, now: float) -> None:
+        self.symbol = symbol
+        self.due = now
+        self.shortest_s = SHORTEST_S
+        self.streams: list[Stream] = []
+        self.tick: Tick | None = None
+        self._wait_s = SHORTEST_S
+        self._selected = True
+
+    def poll(self, terminal: Terminal, now: float) -> list[Event]:
+        """One look."""
+        if not self._selected:
+            terminal.select(self.symbol)
+            self._selected = True
+            self.due = now
+            return []
+        tick = terminal.tick(self.symbol)
+        if self.tick is None or (tick != self.tick and TICK_STRUCT.pack(*tick) != TICK_STRUCT.pack(*self.tick)):
+            # Packed records compare NaN as equal to itself.
+            self.tick = tick
+            self._wait_s = self.shortest_s
+            for stream in self.streams:
+                stream.quote(tick, now)
+        else:
+            self._wait_s = max(self.shortest_s, min(2 * self._wait_s, LONGEST_S))
+        self.due = now + self._wait_s
+        return []
+
+    def add(self, stream: Stream, now: float) -> None:
+        """Tell this stream, too."""
+        self.streams.append(stream)
+        if self.tick is not None:
+            stream.quote(self.tick, now)
+
+    def restore(self, now: float) -> None:
+        """Select the symbol again, then look."""
+        self._selected = False
+        self.tick = None
+        self.due = now
+
+
+class TickStream:
+    """Every tick of a symbol, each once, from the terminal's tick history.
+
+    The first answer of the history sets the starting point: its rows count as delivered and the last one is the first state. With
+    `resume`, the last record that an earlier session delivered, the starting point is that record.
+    """
+
+    def __init__(self, symbol: str, resume: bytes | None = None) -> None:
+        self.topic = f"tick:{symbol}"
+        self.symbol = symbol
+        self.due = inf
+        self.slow = True
+        self.settled = False
+        self._hint: Tick | None = None
+        self._tail: Tail | None = None
+        self._last: bytes | None = None
+        self._count = 0
+        self._resume = resume
+        self._flags = 0
+        self._wait_s = SOON_S
+
+    def quote(self, tick: Tick, now: float) -> None:
+        """There is something to read, unless the symbol was never quoted."""
+        self._hint = tick
+        self._wait_s = SOON_S
+        if tick.time_msc or self._tail is not None:
+            self.due = min(self.due, now)
+        else:
+            self.settled = True
+
+    def poll(self, terminal: Terminal, now: float) -> list[Event]:
+        """Read the history once."""
+        hint = self._hint
+        assert hint is not None, "due only after a quote"
+        if self._tail is None and self.settled and self._resume is None:
+            self._tail = Tail(hint.time - LOOK_BACK_S)
+        if self._tail is None:
+            self._begin(terminal, hint, now)
+            return []
+        tail = self._tail
+        from_s, count = tail.question(hint.time)
+        answer = terminal.ticks_from(self.symbol, from_s, count)
+        late, new = tail.take(from_s, answer)
+        if late or new:
+            self._last = (new or late)[-RECORD_BYTES:]
+        events = [(self.topic, LATE, part) for part in batches(late)]
+        events += [(self.topic, self._flags, part) for part in batches(new)]
+        if len(answer) >= count * RECORD_BYTES:
+            self.due = now
+            return events
+        self.slow = False
+        if hint.time_msc > tail.newest_msc:
+            # The history lags behind the last tick.
+            self.due = now + self._wait_s
+            self._wait_s = min(2 * self._wait_s, LATER_S)
+        else:
+            self._flags = 0
+            self.due = now + REREAD_S
+        return events
+
+    def _begin(self, terminal: Terminal, hint: Tick, now: float) -> None:
+        self._count = max(BATCH, 2 * self._count)
+        resume = self._resume
+        from_s = hint.time if resume is None else last_tick(resume).time
+        answer = terminal.ticks_from(self.symbol, from_s, self._count)
+        found = -1 if resume is None else _place(resume, answer)
+        if resume is not None and found >= 0:
+            self._tail = Tail(from_s, answer[:found])
+            self._flags = BACKFILLED
+            self._last = resume
+        elif not answer:
+            self.without_history()
+        elif len(answer) < self._count * RECORD_BYTES:
+            if resume is None:
+                self._tail = Tail(from_s, answer)
+                self._last = answer[-RECORD_BYTES:]
+                self.slow = False
+            else:
+                self.without_history()
+        self.settled = self._tail is not None
+        self.due = now + REREAD_S if self.settled and resume is None else now
+
+    def body(self) -> bytes | None:
+        """The last delivered record."""
+        return self._last
+
+    def without_history(self) -> None:
+        """Begin after the last tick that the terminal shows."""
+        hint = self._hint
+        self.settled = True
+        if self._tail is not None:
+            return
+        if self._resume is not None:
+            last = last_tick(self._resume)
+            self._tail = Tail(last.time, before_msc=last.time_msc)
+            self._last = self._resume
+            self._flags = BACKFILLED
+        elif hint is not None and hint.time_msc:
+            self._tail = Tail(hint.time, before_msc=hint.time_msc)
+            self._last = TICK_STRUCT.pack(*hint)
+
+    def restore(self, now: float) -> None:
+        """What comes until the history is read to its end was found afterwards; the watch's first look makes it due."""
+        self.slow = True
+        self._flags = BACKFILLED
+        self.due = inf
+
+
+def _place(record: bytes, answer: bytes) -> int:
+    """Where the rows after the last one that equals `record` begin, in bytes; -1 when there is none."""
+    rows = rows_of(answer)
+    return next((at * RECORD_BYTES for at in range(len(rows), 0, -1) if rows[at - 1] == record), -1)

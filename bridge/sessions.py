@@ -1,0 +1,203 @@
+"""The session's process or thread, and the gateway's end of the link to it: one fresh socket for each generation.
+
+A link that is used again lets old orders reach a new session, and lets another local process inject answers. So each generation has a PAIR on
+a port of its own, keys of its own, handed over through standard input, and a token that its first message has to carry.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hmac
+import secrets
+import subprocess
+import sys
+import threading
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+import zmq
+
+from bridge.errors import BridgeError, MalformedMessage
+from bridge.session import link
+from bridge.session.host import run
+from bridge.session.settings import SessionSettings
+from bridge.sockets import Keys, link_socket
+
+NOBLOCK = int(zmq.NOBLOCK)
+Socket = zmq.Socket[bytes]
+
+
+class Running(Protocol):
+    """A session that was started."""
+
+    def exit_cause(self) -> str | None:
+        """Why it has ended, or None while it runs."""
+
+    def kill(self) -> None:
+        """End it at once, where that is possible."""
+
+
+class ChildProcess:
+    """A session in a process of its own: it can be killed, whatever the terminal does to it."""
+
+    def __init__(self, settings: SessionSettings) -> None:
+        flags = subprocess.CREATE_NEW_PROCESS_GROUP if sys.platform == "win32" else 0
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "bridge.session.child"], stdin=subprocess.PIPE, creationflags=flags
+        )
+        assert self._process.stdin is not None
+        # The pipe stays open: its end is how the child learns that the bridge is gone.
+        self._process.stdin.write(settings.to_json().encode() + b"\n")
+        self._process.stdin.flush()
+
+    def exit_cause(self) -> str | None:
+        """Why the process has ended."""
+        status = self._process.poll()
+        if status is None:
+            return None
+        if status < 0:
+            return f"the session process was killed by signal {-status}"
+        return f"the session process ended with status {status}"
+
+    def kill(self) -> None:
+        """SIGKILL, TerminateProcess."""
+        self._process.kill()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(1.0)
+        if self._process.stdin is not None:
+            with contextlib.suppress(OSError):
+                self._process.stdin.close()
+
+
+class ThreadInside:
+    """A session in a thread of the bridge. It cannot be killed; one that hangs is left alone, and freezes the bridge while it holds the GIL."""
+
+    def __init__(self, settings: SessionSettings, context: zmq.Context[Socket]) -> None:
+        self._failure = ""
+        self._thread = threading.Thread(target=self._run, args=(settings, context), daemon=True, name="session")
+        self._thread.start()
+
+    def _run(self, settings: SessionSettings, context: zmq.Context[Socket]) -> None:
+        try:
+            run(settings, context)
+        except Exception as error:  # told as the cause of the exit; the gateway starts another
+            self._failure = f": {error!r}"
+
+    def exit_cause(self) -> str | None:
+        """Why the thread has ended."""
+        return None if self._thread.is_alive() else f"the session thread ended{self._failure}"
+
+    def kill(self) -> None:
+        """Nothing: its socket is closed, and it ends when its call returns."""
+        self._thread.join(0.5)
+
+
+@dataclass(slots=True)
+class Generation:
+    """One generation of the session with its end of the link."""
+
+    number: int
+    socket: Socket
+    token: str
+    running: Running
+    proven: bool = False
+
+
+class Sessions:
+    """Starts, reaches and kills the session. `settings` has what is the same for every generation."""
+
+    def __init__(self, context: zmq.Context[Socket], settings: SessionSettings, *, thread: bool) -> None:
+        self._context = context
+        self._settings = settings
+        self._thread = thread
+        self._present: Generation | None = None
+
+    @property
+    def link(self) -> Socket | None:
+        """The socket to poll, while there is a session."""
+        return None if self._present is None else self._present.socket
+
+    def start(self, number: int) -> str | None:
+        """Start a generation; why it could not be started, or None."""
+        self._drop()
+        token = secrets.token_hex(16)
+        settings = replace(self._settings, token=token)
+        keys = None
+        if not self._thread:
+            keys = Keys(*zmq.curve_keypair())
+            public, secret = zmq.curve_keypair()
+            settings = replace(
+                settings, server_public_key=keys.public.decode(), public_key=public.decode(), secret_key=secret.decode()
+            )
+        try:
+            socket, endpoint = link_socket(
+                self._context, f"inproc://session-{number}-{token}" if self._thread else "tcp://127.0.0.1:*", keys
+            )
+        except BridgeError as error:
+            return str(error)
+        settings = replace(settings, endpoint=endpoint)
+        try:
+            running: Running = ThreadInside(settings, self._context) if self._thread else ChildProcess(settings)
+        except OSError as error:
+            socket.close(0)
+            return f"the session process could not be started: {error}"
+        self._present = Generation(number, socket, token, running)
+        return None
+
+    def receive(self, limit: int) -> list[bytes]:
+        """What the session has sent, at most `limit` messages; nothing from one that has not proven its generation."""
+        present = self._present
+        frames: list[bytes] = []
+        if present is None:
+            return frames
+        for _ in range(limit):
+            try:
+                frame = present.socket.recv(NOBLOCK)
+            except zmq.Again:
+                break
+            if not present.proven:
+                present.proven = _proves(frame, present.token)
+                if not present.proven:
+                    continue
+            frames.append(frame)
+        return frames
+
+    def send(self, frame: bytes) -> None:
+        """To the session; what is sent to none is gone, for nothing may reach the next one late."""
+        if self._present is not None:
+            with contextlib.suppress(zmq.Again):
+                self._present.socket.send(frame, NOBLOCK)
+
+    def exited(self) -> list[tuple[int, str]]:
+        """The generation that has ended by itself, with the cause; what it had still sent is to be received before."""
+        present = self._present
+        if present is None:
+            return []
+        cause = present.running.exit_cause()
+        if cause is None or present.socket.poll(0):
+            return []
+        self._drop()
+        return [(present.number, cause)]
+
+    def kill(self, number: int) -> None:
+        """End a generation at once."""
+        if self._present is not None and self._present.number == number:
+            self._drop()
+
+    def close(self) -> None:
+        """End whatever runs."""
+        self._drop()
+
+    def _drop(self) -> None:
+        present, self._present = self._present, None
+        if present is not None:
+            present.socket.close(0)
+            present.running.kill()
+
+
+def _proves(frame: bytes, token: str) -> bool:
+    try:
+        message = link.from_session(frame)
+    except MalformedMessage:
+        return False
+    return isinstance(message, link.Ready) and hmac.compare_digest(message.token, token)

@@ -1,0 +1,102 @@
+"""The bridge's sockets, with every option that `docs/protocol.md` promises. No logic."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+import zmq
+
+from bridge.codec import MAX_REQUEST_BYTES
+from bridge.errors import ConfigError
+
+LIBZMQ = (4, 3, 5)
+"""Oldest libzmq that is used: earlier ones have known faults before authentication."""
+
+
+@dataclass(frozen=True, slots=True)
+class Keys:
+    """A CURVE key pair, in z85."""
+
+    public: bytes
+    secret: bytes
+
+    def __repr__(self) -> str:
+        return f"Keys(public={self.public.decode()}, secret=***)"
+
+
+def check_libzmq() -> None:
+    """Raises `ConfigError` where the installed libzmq is too old."""
+    if zmq.zmq_version_info() < LIBZMQ:
+        wanted = ".".join(map(str, LIBZMQ))
+        raise ConfigError(f"libzmq {zmq.zmq_version()} is too old", next_step=f"install a pyzmq that brings libzmq {wanted} or newer")
+
+
+def check_loopback(endpoint: str) -> None:
+    """Raises `ConfigError` for an endpoint that others than this machine could reach, or that is none at all."""
+    try:
+        parts = urlsplit(endpoint)
+        host, _ = parts.hostname, None if parts.netloc.endswith(":*") else parts.port
+    except ValueError:
+        host = None
+    if not endpoint.startswith("tcp://") or not host or ":" not in endpoint[6:]:
+        raise ConfigError(f"not an endpoint: {endpoint!r}", next_step="write it as tcp://127.0.0.1:5555, or with port 0 for any free one")
+    if host not in ("127.0.0.1", "localhost", "::1"):
+        raise ConfigError(
+            f"{endpoint} can be reached from other machines, and the bridge has no keys to tell friend from foe",
+            next_step="bind to tcp://127.0.0.1:PORT",
+        )
+
+
+def _bind(socket: zmq.Socket[bytes], endpoint: str, what: str) -> str:
+    try:
+        socket.bind(endpoint)
+    except zmq.ZMQError as error:
+        socket.close(0)
+        raise ConfigError(
+            f"cannot bind the {what} endpoint {endpoint}: {error.strerror}",
+            next_step=f"stop what uses the port, or choose another with --{what}",
+        ) from None
+    return socket.get_string(zmq.LAST_ENDPOINT).rstrip("\0")
+
+
+def _harden(socket: zmq.Socket[bytes], *, largest: int) -> None:
+    """Options of every socket that others connect to; ZMTP heartbeats find peers that are gone without a word."""
+    socket.set(zmq.MAXMSGSIZE, largest)
+    socket.set(zmq.HANDSHAKE_IVL, 3_000)
+    socket.set(zmq.HEARTBEAT_IVL, 1_000)
+    socket.set(zmq.HEARTBEAT_TIMEOUT, 3_000)
+    socket.set(zmq.HEARTBEAT_TTL, 3_000)
+
+
+def requests_socket(context: zmq.Context[zmq.Socket[bytes]], endpoint: str) -> tuple[zmq.Socket[bytes], str]:
+    """The bound ROUTER and its endpoint. The receiving high-water mark is small: flooding clients wait in their own memory, not in ours."""
+    socket = context.socket(zmq.ROUTER)
+    _harden(socket, largest=MAX_REQUEST_BYTES)
+    socket.set(zmq.RCVHWM, 50)
+    socket.set(zmq.SNDHWM, 1_000)
+    socket.set(zmq.ROUTER_MANDATORY, 1)
+    socket.set(zmq.LINGER, 500)
+    return socket, _bind(socket, endpoint, "requests")
+
+
+def events_socket(context: zmq.Context[zmq.Socket[bytes]], endpoint: str) -> tuple[zmq.Socket[bytes], str]:
+    """The bound XPUB and its endpoint; manual, so that every subscription passes through the gateway."""
+    socket = context.socket(zmq.XPUB)
+    _harden(socket, largest=1_024)
+    socket.set(zmq.SNDHWM, 100_000)
+    socket.set(zmq.XPUB_MANUAL, 1)
+    socket.set(zmq.LINGER, 500)
+    return socket, _bind(socket, endpoint, "events")
+
+
+def link_socket(context: zmq.Context[zmq.Socket[bytes]], endpoint: str, keys: Keys | None) -> tuple[zmq.Socket[bytes], str]:
+    """The bound PAIR for one generation of the session. Nothing on it may be dropped, so it has no high-water mark."""
+    socket = context.socket(zmq.PAIR)
+    socket.set(zmq.SNDHWM, 0)
+    socket.set(zmq.RCVHWM, 0)
+    socket.set(zmq.LINGER, 0)
+    if keys is not None:
+        socket.set(zmq.CURVE_SERVER, 1)
+        socket.set(zmq.CURVE_SECRETKEY, keys.secret)
+    return socket, _bind(socket, endpoint, "session")

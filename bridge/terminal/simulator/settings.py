@@ -1,0 +1,87 @@
+"""How a simulated terminal is to be set up, and the setting up."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from bridge.errors import ConfigError
+from bridge.terminal.simulator.clock import SimulatedClock, server_time_msc
+from bridge.terminal.simulator.market import Markets, SyntheticMarket
+from bridge.terminal.simulator.profile import PROFILES
+from bridge.terminal.simulator.quotes import Market
+from bridge.terminal.simulator.recording import RecordingError, read_recordings
+from bridge.terminal.simulator.replay import Replay
+from bridge.terminal.simulator.world import Credentials, World
+
+DEFAULT_PORT = 5557
+
+
+@dataclass(frozen=True, slots=True)
+class TerminalSettings:
+    """What a simulated terminal process is told at its start.
+
+    `listen` is host and port (0 for any free port).  `start_msc` is the server time to begin at; None means now, or
+    just before the first row of `recordings` when there are some.  `speed` is server seconds per second, `held`
+    starts with the clock stopped.  `recordings` are pairs of a symbol and a file of its ticks; all other symbols are
+    synthetic, made from `seed`.  `profile` names a broker (`profile.PROFILES`), `balance` replaces its initial
+    balance.  `state` is a file that keeps the account across restarts.  With `exit_with_parent` the terminal ends
+    when its standard input does.
+    """
+
+    listen: tuple[str, int] = ("127.0.0.1", DEFAULT_PORT)
+    seed: int = 1
+    speed: float = 1.0
+    start_msc: int | None = None
+    held: bool = False
+    recordings: tuple[tuple[str, Path], ...] = ()
+    profile: str = "hedging-cfd"
+    balance: float | None = None
+    state: Path | None = None
+    login: int = 5_000_001
+    password: str = "simulated"  # noqa: S105  the documented password of a simulated account
+    server: str = "MetaQuotes-Demo"
+    exit_with_parent: bool = False
+
+
+def furnish(
+    settings: TerminalSettings, *, utc_msc: int, monotonic_s: float
+) -> tuple[World, SimulatedClock, Replay | None]:
+    """World, clock and replay for these settings, beginning at this moment of UTC and of the monotonic clock.
+
+    Raises ConfigError with one line for the person who wrote the settings.
+    """
+    profile = PROFILES.get(settings.profile)
+    if profile is None:
+        raise ConfigError(f"there is no broker profile {settings.profile!r}", next_step=f"choose one of {', '.join(PROFILES)}")
+    if settings.balance is not None:
+        profile = replace(profile, balance=settings.balance)
+    if not 0 < settings.speed < float("inf"):
+        raise ConfigError(f"the speed must be a positive number, not {settings.speed}")
+    replay = None
+    market: Market = SyntheticMarket(settings.seed)
+    if settings.recordings:
+        for symbol, _ in settings.recordings:
+            if symbol not in profile.contracts:
+                raise ConfigError(
+                    f"the simulated broker has no symbol {symbol!r}", next_step="replay the file under one of its symbols"
+                )
+        replay = _replay(settings.recordings)
+        market = Markets(replay, market)
+    start_msc = settings.start_msc
+    if start_msc is None:
+        start_msc = _first_msc(replay) - 1 if replay else server_time_msc(utc_msc)
+    clock = SimulatedClock.starting(start_msc, monotonic_s=monotonic_s, speed=settings.speed, held=settings.held)
+    credentials = Credentials(settings.login, settings.password, settings.server)
+    return World(market, start_msc, profile=profile, credentials=credentials), clock, replay
+
+
+def _replay(recordings: tuple[tuple[str, Path], ...]) -> Replay:
+    try:
+        return Replay(read_recordings(f"{symbol}={path}" for symbol, path in recordings))
+    except (RecordingError, OSError) as error:
+        raise ConfigError(f"a recording cannot be replayed: {error}") from error
+
+
+def _first_msc(replay: Replay) -> int:
+    return min(replay.span_msc(symbol)[0] for symbol in replay.symbols())

@@ -1,0 +1,159 @@
+"""The topics: their sequences, who subscribes, and which streams the session has to send.
+
+A subscription starts a topic's stream; the last unsubscription ends it after a linger, so that a client that reconnects does not stop and
+start it. Sequences never restart within an epoch. No I/O; times are monotonic seconds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+from bridge.codec import MAX_TOPIC_BYTES
+from bridge.errors import BridgeError
+from bridge.ticks import RECORD_BYTES
+
+STREAMED = ("tick:", "bar:", "forming:", "account\0", "trade\0")
+"""How a subscription begins that the session has to serve; all others are served by the gateway, or by nobody."""
+OWN = frozenset({"connection", "heartbeat", "log"})
+"""Topics that the gateway publishes by itself."""
+PASSIVE_PREFIXES = ("bar:", "forming:")
+"""Families of which a prefix subscription only follows what others have started: nobody wants all timeframes of all symbols."""
+
+
+def known(name: str) -> bool:
+    """Whether this is the name of a topic that a snapshot can be asked of."""
+    return name in OWN or ("\0" not in name and len(name.encode()) < MAX_TOPIC_BYTES and _served(name + "\0"))
+
+
+def _served(wire: str) -> bool:
+    """Whether the session has to serve a subscription. No symbol has an asterisk in its name: to the session it means a prefix."""
+    passive = wire.endswith(":\0") if wire.endswith("\0") else wire.startswith(PASSIVE_PREFIXES)
+    return wire.startswith(STREAMED) and not passive and "*" not in wire
+
+
+class Stream(StrEnum):
+    """What the session does about a topic."""
+
+    IDLE = "idle"
+    STARTING = "starting"
+    LIVE = "live"
+    FAILED = "failed"
+
+
+@dataclass(slots=True)
+class TopicState:
+    """One topic; `prefix` is its name with the NUL, as bytes, `wire` the subscription as text, with the NUL for an exact topic."""
+
+    name: str
+    wire: str
+    prefix: bytes
+    sequence: int = 0
+    subscribers: int = 0
+    stream: Stream = Stream.IDLE
+    flags: int = 0
+    body: Any = None
+    published_s: float | None = None
+    error: BridgeError | None = None
+    linger_until_s: float | None = None
+    streamed: bool = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.streamed = _served(self.wire)
+
+    @property
+    def exact(self) -> bool:
+        """Whether this is a topic, and not a prefix of topics."""
+        return self.wire.endswith("\0")
+
+    @property
+    def stream_name(self) -> str:
+        """What the session calls it: a prefix ends with an asterisk."""
+        return self.name if self.exact else f"{self.name}*"
+
+    @property
+    def lasting(self) -> bool:
+        """Whether a subscriber has to notice when it misses the newest event; not so for proofs and heartbeats."""
+        return not self.name.startswith("client:") and self.name != "heartbeat"
+
+    def newest(self) -> Any:
+        """What a late joiner needs of the newest event: the last of its records, else all of it; nothing of what is not a state."""
+        if isinstance(self.body, bytes):
+            return self.body[-RECORD_BYTES:]
+        return None if self.name in ("trade", "log", "heartbeat") else self.body
+
+
+class TopicTable:
+    """All topics ever seen in this epoch, by name."""
+
+    def __init__(self, linger_s: float, limit: int = 100_000) -> None:
+        self._linger_s = linger_s
+        self._limit = limit
+        self._by_wire: dict[str, TopicState] = {}
+        self.refused = 0
+
+    def __iter__(self) -> Iterator[TopicState]:
+        return iter(self._by_wire.values())
+
+    def topic(self, name: str) -> TopicState:
+        """The state of an exact topic, made if it is new."""
+        wire = name + "\0"
+        state = self._by_wire.get(wire)
+        if state is None:
+            state = self._by_wire[wire] = TopicState(name, wire, wire.encode())
+        return state
+
+    def has_room_for(self, count: int) -> bool:
+        """Whether so many more topics may be made."""
+        return len(self._by_wire) + count <= self._limit
+
+    def find(self, wire: str) -> TopicState | None:
+        """The state of a topic (with its NUL) or prefix that is known."""
+        return self._by_wire.get(wire)
+
+    def subscribe(self, wire: bytes) -> TopicState | None:
+        """One more subscriber; None when the subscription is refused: not text, a NUL before its end, too long, or one too many."""
+        try:
+            text = wire.decode()
+        except UnicodeDecodeError:
+            text = ""
+        state = self._by_wire.get(text)
+        if state is None:
+            name = text.removesuffix("\0")
+            if not name or "\0" in name or len(wire) > MAX_TOPIC_BYTES or not self.has_room_for(1):
+                self.refused += 1
+                return None
+            state = self._by_wire[text] = TopicState(name, text, wire)
+        state.subscribers += 1
+        state.linger_until_s = None
+        return state
+
+    def unsubscribe(self, wire: bytes, now: float) -> TopicState | None:
+        """One subscriber less; None for a subscription that was never accepted."""
+        try:
+            state = self._by_wire.get(wire.decode())
+        except UnicodeDecodeError:
+            return None
+        if state is None or not state.subscribers:
+            return None
+        state.subscribers -= 1
+        if not state.subscribers:
+            if not state.lasting or (not state.sequence and not state.streamed):
+                del self._by_wire[state.wire]
+            state.linger_until_s = now + self._linger_s
+        return state
+
+    def wanted(self) -> list[TopicState]:
+        """The topics whose streams the session should send now."""
+        return [state for state in self if state.streamed and (state.subscribers or state.linger_until_s is not None)]
+
+    def unwanted(self, now: float) -> list[TopicState]:
+        """The streams whose linger is over: nobody wants them any more. Topics that never had an event are forgotten."""
+        over = [state for state in self if state.linger_until_s is not None and now >= state.linger_until_s]
+        for state in over:
+            state.linger_until_s = None
+            if not state.sequence:
+                del self._by_wire[state.wire]
+        return over

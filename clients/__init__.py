@@ -1,0 +1,60 @@
+"""Clients of the bridge: `with Client() as bridge: print(bridge.account().balance)`.
+
+The errors that methods raise are re-exported; `bridge.errors` shows their tree. What subscriptions yield is in `clients.events`.
+"""
+
+from bridge.errors import (
+    BridgeError,
+    BridgeUnreachable,
+    Busy,
+    CallError,
+    ConfigError,
+    DeadlinePassed,
+    IdReused,
+    InternalError,
+    InvalidParameters,
+    MalformedMessage,
+    MustStop,
+    NotConnected,
+    OrderRejected,
+    OutcomeUnknown,
+    Stopping,
+    TerminalRefused,
+    TimedOut,
+    TryAgain,
+    UnknownMethod,
+    UnknownSymbol,
+    UnknownTimeframe,
+    WrongProtocol,
+)
+from bridge.trading import TradeRequest
+from clients.blocking import Client
+from clients.subscription import Subscription
+
+__all__ = [
+    "BridgeError",
+    "BridgeUnreachable",
+    "Busy",
+    "CallError",
+    "Client",
+    "ConfigError",
+    "DeadlinePassed",
+    "IdReused",
+    "InternalError",
+    "InvalidParameters",
+    "MalformedMessage",
+    "MustStop",
+    "NotConnected",
+    "OrderRejected",
+    "OutcomeUnknown",
+    "Stopping",
+    "Subscription",
+    "TerminalRefused",
+    "TimedOut",
+    "TradeRequest",
+    "TryAgain",
+    "UnknownMethod",
+    "UnknownSymbol",
+    "UnknownTimeframe",
+    "WrongProtocol",
+]

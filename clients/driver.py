@@ -1,0 +1,167 @@
+"""Drives a client session with real sockets and the real clock, for a program that waits. The only logic is when to stop
+waiting."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Callable
+from typing import TypeVar
+from uuid import uuid4
+
+import zmq
+
+from bridge.errors import CallError, TimedOut
+from bridge.messages import Hello, Request
+from clients.calls import unreachable
+from clients.session import ClientSession
+from clients.sockets import NOBLOCK, POLLIN, Sockets
+from clients.streams import Feed
+
+R = TypeVar("R")
+
+BURST = 256
+"""Events received in one step, so that a flood does not keep a request waiting."""
+LONGEST_WAIT_S = 0.2
+"""A longer wait could not be interrupted with Ctrl-C on Windows."""
+GOODBYE_S = 0.3
+
+
+class Driver:
+    """A session, its sockets, and the one thread of the one process that may use them."""
+
+    def __init__(
+        self,
+        endpoint: str,
+        name: str,
+        host: str,
+        timeout_s: float,
+        on_turn: Callable[[], None] | None,
+        client_id: str | None = None,
+    ) -> None:
+        """Connect and say hello. Raises `BridgeUnreachable`, `ConfigError`, `WrongProtocol`."""
+        self._on_turn = on_turn
+        self._thread = threading.get_ident()
+        self._pid = os.getpid()
+        self._closed = False
+        hello = Hello(name, client_id=client_id or uuid4().hex, pid=self._pid, host=host)
+        self.session = ClientSession(endpoint, hello, new_id=lambda: uuid4().hex)
+        self._sockets = Sockets(endpoint)
+        try:
+            call = self.session.start(time.monotonic(), timeout_s)
+            self.run(lambda: call.done)
+            if isinstance(call.error, TimedOut):
+                raise unreachable(endpoint, timeout_s)
+            call.result()
+        except BaseException:
+            self._closed = True
+            self._sockets.close()
+            raise
+
+    def call(self, request: Request[R], timeout_s: float, request_id: str | None) -> R:
+        """Send a request and wait for its result."""
+        self.check()
+        call = self.session.call(request, time.monotonic(), timeout_s, request_id=request_id)
+        while not call.done:
+            self._step(LONGEST_WAIT_S)
+        return call.result()
+
+    def subscribe(self, topics: tuple[str, ...], timeout_s: float, queue_limit: int) -> Feed:
+        """Subscribe and wait until it is in force."""
+        self.check()
+        join = self.session.subscribe(topics, time.monotonic(), timeout_s, queue_limit=queue_limit)
+        try:
+            self.run(lambda: join.done)
+        except BaseException:
+            self.session.unsubscribe(join.feed)
+            raise
+        if join.error is not None:
+            raise join.error
+        return join.feed
+
+    def unsubscribe(self, feed: Feed) -> None:
+        """End a subscription."""
+        if not self._closed:
+            self.check()
+            self.session.unsubscribe(feed)
+            self._flush()
+
+    def turn(self, timeout_s: float) -> None:
+        """Receive what is there; wait for it at most `timeout_s`, and never longer than 0.2 s."""
+        self.check()
+        self._step(timeout_s)
+
+    def run(self, finished: Callable[[], bool]) -> None:
+        """Receive and send until something is so."""
+        while not finished():
+            self._step(LONGEST_WAIT_S)
+
+    def _step(self, timeout_s: float) -> None:
+        session, sockets = self.session, self._sockets
+        blocked = self._flush()
+        if blocked:
+            sockets.await_sendable(True)
+        wait_s = min(timeout_s, LONGEST_WAIT_S)
+        deadline_s = session.next_deadline()
+        if deadline_s is not None:
+            wait_s = min(wait_s, max(0.0, deadline_s - time.monotonic()))
+        ready = dict(sockets.poller.poll(int(wait_s * 1e3 + 0.999)))
+        now = time.monotonic()
+        if blocked:
+            sockets.await_sendable(False)
+        if ready.get(sockets.requests, 0) & POLLIN:
+            session.receive_reply(sockets.requests.recv(NOBLOCK), now)
+        if sockets.events in ready:
+            self._drain_events(now)
+        session.on_time(now)
+        self._flush()
+        if self._on_turn is not None:
+            self._on_turn()
+
+    def _drain_events(self, now: float) -> None:
+        receive, take = self._sockets.events.recv, self.session.receive_event
+        for _ in range(BURST):
+            try:
+                frame = receive(NOBLOCK)
+            except zmq.Again:
+                return
+            take(frame, now)
+
+    def _flush(self) -> bool:
+        """Send what the session has; whether the socket does not take it now."""
+        session = self.session
+        for action in session.take_actions():
+            self._sockets.act(action)
+        while (call := session.next_outgoing()) is not None:
+            try:
+                self._sockets.requests.send(call.frame, NOBLOCK)
+            except zmq.Again:
+                return True
+            session.sent(call, time.monotonic())
+        return False
+
+    def check(self) -> None:
+        """Raises `CallError` where the client must not be used."""
+        if self._closed:
+            raise CallError("this client is closed", next_step="make a new Client")
+        if threading.get_ident() != self._thread or os.getpid() != self._pid:
+            raise CallError(
+                "this client belongs to another thread or process than the one that uses it",
+                next_step="make one Client in each thread and each process",
+            )
+
+    def close(self) -> None:
+        """Take leave and close the sockets; subscriptions end. Waits at most 0.3 s. Does nothing the second time."""
+        if self._closed or os.getpid() != self._pid:
+            return
+        self.check()
+        self._on_turn = None
+        for feed in list(self.session.subscriptions.feeds):
+            self.session.unsubscribe(feed)
+        try:
+            call = self.session.goodbye(time.monotonic(), GOODBYE_S)
+            self.run(lambda: call.done)
+        finally:
+            self._closed = True
+            self._sockets.close()

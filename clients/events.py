@@ -1,0 +1,199 @@
+"""What a subscription yields, one class for each kind of topic, and `Gap` where events are missing.
+
+Records stay packed until they are looked at: making an event costs a fraction of a microsecond, whatever it carries. `time_us` is
+the bridge's clock when the event was published (microseconds since 1970-01-01 UTC); the times inside records are the trade
+server's. `flags` has the bits `bridge.messages.BACKFILLED` and `LATE`. `snapshot` is true for the state that a subscription begins
+with, and begins anew with after a `Gap`; every other event is news.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any, Literal
+
+from msgspec import Struct
+
+from bridge.codec import Event, decode_body
+from bridge.errors import MalformedMessage
+from bridge.records import Account
+from bridge.replies import ConnectionState, LogRecord, TradeEvent
+from bridge.replies import Heartbeat as HeartbeatBody
+from bridge.ticks import RECORD_BYTES, Bar, Tick, iter_bars, iter_ticks, last_tick
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+
+class Envelope(Struct, frozen=True, gc=False):
+    """What every event carries: the bridge's `epoch`, the `sequence` inside its topic, when it was published, and how it came."""
+
+    epoch: int
+    sequence: int
+    time_us: int
+    flags: int
+    snapshot: bool
+
+
+class Ticks(Envelope, frozen=True, gc=False):
+    """One or more ticks of a symbol, oldest first; iterating gives `Tick`, `len` their number."""
+
+    symbol: str
+    records: memoryview
+
+    @property
+    def topic(self) -> str:
+        """`tick:SYMBOL`."""
+        return f"tick:{self.symbol}"
+
+    @property
+    def array(self) -> NDArray[np.void]:
+        """The ticks as a read-only array of shape (n,) and `tables.TICK_DTYPE`, without a copy."""
+        from clients.tables import TICK_DTYPE, records_array  # noqa: PLC0415 - numpy only when it is needed
+
+        return records_array(self.records, TICK_DTYPE)
+
+    @property
+    def last(self) -> Tick:
+        """The newest tick."""
+        return last_tick(self.records)
+
+    def __len__(self) -> int:
+        return len(self.records) // RECORD_BYTES
+
+    def __iter__(self) -> Iterator[Tick]:
+        return iter_ticks(self.records)
+
+
+class Bars(Envelope, frozen=True, gc=False):
+    """One or more bars, oldest first: closed ones, or with `forming` the open one as it stands; iterating gives `Bar`."""
+
+    symbol: str
+    timeframe: str
+    forming: bool
+    records: memoryview
+
+    @property
+    def topic(self) -> str:
+        """`bar:SYMBOL:TIMEFRAME` or `forming:SYMBOL:TIMEFRAME`."""
+        return f"{'forming' if self.forming else 'bar'}:{self.symbol}:{self.timeframe}"
+
+    @property
+    def array(self) -> NDArray[np.void]:
+        """The bars as a read-only array of shape (n,) and `tables.BAR_DTYPE`, without a copy."""
+        from clients.tables import BAR_DTYPE, records_array  # noqa: PLC0415 - numpy only when it is needed
+
+        return records_array(self.records, BAR_DTYPE)
+
+    @property
+    def last(self) -> Bar:
+        """The newest bar."""
+        return next(iter_bars(self.records[-RECORD_BYTES:]))
+
+    def __len__(self) -> int:
+        return len(self.records) // RECORD_BYTES
+
+    def __iter__(self) -> Iterator[Bar]:
+        return iter_bars(self.records)
+
+
+class Connection(Envelope, frozen=True, gc=False):
+    """Where the bridge's session with the terminal stands."""
+
+    connection: ConnectionState
+
+
+class TradeUpdate(Envelope, frozen=True, gc=False):
+    """A position or an order appeared, changed or went."""
+
+    trade: TradeEvent
+
+
+class AccountUpdate(Envelope, frozen=True, gc=False):
+    """The account as it is now."""
+
+    account: Account
+
+
+class LogLine(Envelope, frozen=True, gc=False):
+    """Something that an operator should read."""
+
+    record: LogRecord
+
+
+class Heartbeat(Envelope, frozen=True, gc=False):
+    """The bridge lives."""
+
+    heartbeat: HeartbeatBody
+
+
+class Other(Envelope, frozen=True, gc=False):
+    """An event of a topic that this release does not know; `body` is of msgpack's plain types."""
+
+    topic: str
+    body: Any
+
+
+class Gap(Struct, frozen=True, gc=False):
+    """Events that this subscription did not get, and will not.
+
+    Sequences `from_sequence` to `to_sequence` of `topic` are missing, `missing` of them. `reason` says how it was noticed:
+    `sequence` (a later event came), `heartbeat` (none came, but the bridge counted some), `overflow` (they came, but were not taken
+    out of a full queue), `epoch` (the bridge started anew: what happened in between is not known, so the three numbers are None).
+    """
+
+    topic: str
+    epoch: int
+    reason: Literal["sequence", "heartbeat", "overflow", "epoch"]
+    from_sequence: int | None
+    to_sequence: int | None
+    missing: int | None
+
+
+Item = Ticks | Bars | Connection | TradeUpdate | AccountUpdate | LogLine | Heartbeat | Other | Gap
+"""Everything that a subscription can yield."""
+Maker = Callable[[Event, bool], Item]
+
+_WRAPPERS: dict[str, Callable[[int, int, int, int, bool, Any], Item]] = {
+    "connection": Connection, "trade": TradeUpdate, "account": AccountUpdate, "log": LogLine, "heartbeat": Heartbeat,
+}  # fmt: skip
+
+
+def maker(topic: str) -> Maker:
+    """The function that makes the events of a topic; it raises `MalformedMessage` for a body that is not of the topic's type."""
+    family, _, rest = topic.partition(":")
+    if family == "tick":
+        return _tick_maker(rest)
+    if family in ("bar", "forming"):
+        symbol, _, timeframe = rest.rpartition(":")
+        return _bar_maker(symbol, timeframe, family == "forming")
+    wrapper = _WRAPPERS.get(family)
+
+    def make(event: Event, snapshot: bool) -> Item:
+        body = decode_body(event)
+        _, epoch, sequence, time_us, flags, _ = event
+        if wrapper is None:
+            return Other(epoch, sequence, time_us, flags, snapshot, topic, body)
+        return wrapper(epoch, sequence, time_us, flags, snapshot, body)
+
+    return make
+
+
+def _tick_maker(symbol: str) -> Maker:
+    def make(event: Event, snapshot: bool) -> Item:
+        _, epoch, sequence, time_us, flags, records = event
+        if len(records) % RECORD_BYTES or not records:
+            raise MalformedMessage(f"{len(records)} bytes are not records of {RECORD_BYTES}")
+        return Ticks(epoch, sequence, time_us, flags, snapshot, symbol, records)
+
+    return make
+
+
+def _bar_maker(symbol: str, timeframe: str, forming: bool) -> Maker:
+    def make(event: Event, snapshot: bool) -> Item:
+        _, epoch, sequence, time_us, flags, records = event
+        if len(records) % RECORD_BYTES or not records:
+            raise MalformedMessage(f"{len(records)} bytes are not records of {RECORD_BYTES}")
+        return Bars(epoch, sequence, time_us, flags, snapshot, symbol, timeframe, forming, records)
+
+    return make

@@ -1,0 +1,321 @@
+"""The client's side of the protocol, without sockets and without a clock (`docs/protocol.md`).
+
+Whoever drives it does the following, in this order, with `now` in seconds of any clock that never steps back:
+
+1. give it what was received: `receive_reply(frame, now)`, `receive_event(frame, now)`;
+2. tell it the time: `on_time(now)`, at the latest at `next_deadline()`;
+3. do what it asks of the event socket: `take_actions()`, in order;
+4. send the frames it has for the bridge: while `next_outgoing()` gives a call, send its frame and say `sent(call, now)`; when the
+   socket does not take it, leave it and come back later: the session knows when it is too late.
+
+Results are in the `Call` and `Join` objects that `call` and `subscribe` return, events in the queue of the join's `Feed`. Bytes
+that make no sense are counted and never raised.
+"""
+
+from __future__ import annotations
+
+import random
+from collections import OrderedDict, deque
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from bridge.codec import decode_event, decode_reply, decode_result
+from bridge.errors import BridgeError, InvalidParameters, MalformedMessage, WrongProtocol
+from bridge.messages import GetSnapshot, Goodbye, Hello, ReplyMessage, Request
+from bridge.replies import ConnectionState, Snapshots, Welcome
+from clients.calls import DEADLINE_SHARE, Call, silence, unknown_outcome
+from clients.clock import BridgeClock
+from clients.join import Join
+from clients.streams import QUEUE_LIMIT, Feed
+from clients.subscriptions import Action, Subscriptions
+
+R = TypeVar("R")
+
+REMEMBERED = 1_000
+"""Ids of finished calls that are kept, to tell a late reply from one that was never asked for."""
+HELLO_TIMEOUT_S = 5.0
+HELLO_RETRY_S = (0.5, 1.0, 2.0, 5.0)
+SILENT_HEARTBEATS = 3
+"""Heartbeats that may be missing before the bridge counts as silent."""
+
+
+@dataclass(frozen=True, slots=True)
+class Counters:
+    """What went wrong without being an error of a call: replies that came too late, twice or unasked, frames that make no sense,
+    messages of a bridge that is no more, events nobody listens to, and how often the bridge was restarted."""
+
+    late: int
+    duplicate: int
+    unknown: int
+    malformed: int
+    stale: int
+    unrouted: int
+    restarts: int
+
+
+class ClientSession:
+    """One client of one bridge."""
+
+    def __init__(
+        self, endpoint: str, hello: Hello, *, new_id: Callable[[], str], random_fraction: Callable[[], float] = random.random
+    ) -> None:
+        """`endpoint` is that of the bridge's requests; `hello` says who the client is; `new_id` makes ids that never repeat."""
+        self.endpoint = endpoint
+        self.epoch: int | None = None
+        self.clock = BridgeClock()
+        self.welcome: Welcome | None = None
+        self.subscriptions = Subscriptions(hello.client_id, self._ask_snapshot)
+        self._request = hello
+        self._new_id = new_id
+        self._random = random_fraction
+        self._now = 0.0
+        self._retired: set[int] = set()
+        self._calls: dict[str, Call[Any]] = {}
+        self._finished: OrderedDict[str, bool] = OrderedDict()  # id: whether it was answered
+        self._outgoing: deque[Call[Any]] = deque()
+        self._hello: Call[Welcome] | None = None
+        self._hello_attempts = 0
+        self._hello_retry_s: float | None = None
+        self._late = self._duplicate = self._unknown = self._malformed = self._stale = self._restarts = 0
+
+    # ---- requests ----------------------------------------------------------------------------------------------------------------
+
+    def start(self, now: float, timeout_s: float) -> Call[Welcome]:
+        """Say hello. The call's outcome says whether there is a bridge."""
+        self._set_now(now)
+        return self._say_hello(timeout_s)
+
+    def call(
+        self,
+        request: Request[R],
+        now: float,
+        timeout_s: float,
+        *,
+        request_id: str | None = None,
+        on_done: Callable[[Call[R]], None] | None = None,
+    ) -> Call[R]:
+        """Queue a request. `request_id` repeats an order's identity. Raises `InvalidParameters` for a request that cannot
+        travel."""
+        self._set_now(now)
+        call_id = request_id or self._new_id()
+        if call_id in self._calls:
+            raise InvalidParameters(f"request {call_id} is still waiting for its answer", request_id=call_id)
+        deadline_msc = self.clock.bridge_msc(now + timeout_s * DEADLINE_SHARE)
+        call = Call(
+            request,
+            call_id,
+            deadline_s=now + timeout_s,
+            timeout_s=timeout_s,
+            deadline_msc=deadline_msc,
+            client_id=self._request.client_id,
+            on_done=on_done,
+        )
+        self._finished.pop(call_id, None)
+        self._calls[call_id] = call
+        self._outgoing.append(call)
+        return call
+
+    def goodbye(self, now: float, timeout_s: float) -> Call[None]:
+        """Take leave."""
+        return self.call(Goodbye(), now, timeout_s)
+
+    def next_outgoing(self) -> Call[Any] | None:
+        """The next call whose frame is to be sent, if any."""
+        while self._outgoing and self._outgoing[0].done:
+            self._outgoing.popleft()
+        return self._outgoing[0] if self._outgoing else None
+
+    def sent(self, call: Call[Any], now: float) -> None:
+        """The socket took the frame of the call that `next_outgoing` gave."""
+        call.sent_s = now
+        self._outgoing.popleft()
+
+    def receive_reply(self, frame: bytes, now: float) -> None:
+        """A frame from the request socket."""
+        self._set_now(now)
+        try:
+            reply = decode_reply(frame)
+        except BridgeError as error:
+            self._malformed += 1
+            if isinstance(error, WrongProtocol) and self._hello is not None:
+                self._end(self._hello, error)
+            return
+        call = self._calls.pop(reply.id, None)
+        if call is None:
+            self._count_unasked(reply.id)
+            return
+        self._finish(call.id, answered=True)
+        if self._is_present(reply.epoch):
+            self.subscriptions.time_us = reply.time_msc * 1_000
+            if call.sent_s is not None:
+                self.clock.observe(call.sent_s, now, reply.time_msc)
+        self._settle(call, reply)
+
+    def _settle(self, call: Call[Any], reply: ReplyMessage) -> None:
+        try:
+            result = decode_result(call.request.method, reply)
+        except MalformedMessage as error:
+            if reply.error is None:
+                self._malformed += 1
+                call.fail(unknown_outcome(call, "its answer cannot be read") if call.is_order else error)
+            else:
+                call.fail(error)
+        except BridgeError as error:
+            call.fail(error)
+        else:
+            call.succeed(result)
+
+    def _count_unasked(self, call_id: str) -> None:
+        answered = self._finished.get(call_id)
+        if answered is None:
+            self._unknown += 1
+        elif answered:
+            self._duplicate += 1
+        else:
+            self._late += 1
+
+    def _finish(self, call_id: str, *, answered: bool) -> None:
+        self._finished[call_id] = answered
+        if len(self._finished) > REMEMBERED:
+            self._finished.popitem(last=False)
+
+    def _end(self, call: Call[Any], error: BridgeError) -> None:
+        """Give up a call that was not answered."""
+        del self._calls[call.id]
+        self._finish(call.id, answered=False)
+        call.fail(error)
+
+    def _ask_snapshot(self, topics: tuple[str, ...], timeout_s: float, on_done: Callable[[Call[Snapshots]], None]) -> str:
+        return self.call(GetSnapshot(topics), self._now, timeout_s, on_done=on_done).id
+
+    # ---- hello, epochs -----------------------------------------------------------------------------------------------------------
+
+    def _say_hello(self, timeout_s: float) -> Call[Welcome]:
+        self._hello_retry_s = None
+        self._hello = self.call(self._request, self._now, timeout_s, on_done=self._on_welcome)
+        self._outgoing.rotate(1)  # before everything else that waits
+        return self._hello
+
+    def _on_welcome(self, call: Call[Welcome]) -> None:
+        if call is not self._hello:
+            return
+        self._hello = None
+        if call.error is None:
+            self._hello_attempts = 0
+            self.welcome = call.result()
+            self.subscriptions.connection = self.welcome.connection
+            self.subscriptions.connect(events_endpoint(self.endpoint, self.welcome.events))
+        elif self.welcome is not None:  # it knew us before: it went away, and may come back
+            wait_s = HELLO_RETRY_S[min(self._hello_attempts, len(HELLO_RETRY_S) - 1)]
+            self._hello_retry_s = self._now + wait_s * (0.5 + self._random() / 2)
+            self._hello_attempts += 1
+
+    def _is_present(self, epoch: int) -> bool:
+        """Whether a message is of the present bridge; a message of a new one begins its epoch, one of a former one is stale."""
+        if epoch == self.epoch:
+            return True
+        if epoch in self._retired:
+            self._stale += 1
+            return False
+        former, self.epoch = self.epoch, epoch
+        if former is None:
+            self.subscriptions.epoch = epoch
+            return True
+        self._retired.add(former)
+        self._restarts += 1
+        self.clock.forget()
+        if self._hello is None or self._hello.sent_s is not None:
+            self._say_hello(HELLO_TIMEOUT_S)
+        self.subscriptions.restart(epoch)
+        return True
+
+    # ---- events ------------------------------------------------------------------------------------------------------------------
+
+    def receive_event(self, frame: bytes, now: float) -> None:
+        """A frame from the event socket."""
+        try:
+            event = decode_event(frame)
+        except BridgeError:
+            self._malformed += 1
+            return
+        self._now = self.subscriptions.now = now
+        if event.epoch == self.epoch or self._is_present(event.epoch):
+            self.subscriptions.receive(event)
+
+    def subscribe(self, topics: Iterable[str], now: float, timeout_s: float, *, queue_limit: int = QUEUE_LIMIT) -> Join:
+        """Begin to subscribe; a trailing `*` makes a prefix of a topic. Raises `InvalidParameters` for a topic that cannot be
+        one."""
+        self._set_now(now)
+        return self.subscriptions.subscribe(topics, timeout_s, queue_limit)
+
+    def unsubscribe(self, feed: Feed) -> None:
+        """End a subscription; what is in its queue stays there."""
+        self.subscriptions.unsubscribe(feed)
+
+    def take_actions(self) -> list[Action]:
+        """What to do with the event socket now, in order."""
+        return self.subscriptions.take_actions() if self.subscriptions.has_actions else []
+
+    @property
+    def connection(self) -> ConnectionState | None:
+        """Where the bridge's session with the terminal stands, as far as it is known here."""
+        return self.subscriptions.connection
+
+    def heartbeat_age_s(self, now: float) -> float | None:
+        """Seconds since the bridge made the newest heartbeat that arrived; None before the first."""
+        present_msc = self.clock.bridge_msc(now)
+        if present_msc is None or not self.subscriptions.heartbeat_us:
+            return None
+        return max(0.0, present_msc / 1e3 - self.subscriptions.heartbeat_us / 1e6)
+
+    def is_silent(self, now: float) -> bool:
+        """Whether the bridge has given no sign of life for three heartbeats."""
+        age_s = self.heartbeat_age_s(now)
+        heartbeat = self.subscriptions.heartbeat
+        return age_s is None or heartbeat is None or age_s > SILENT_HEARTBEATS * heartbeat.period_ms / 1e3
+
+    @property
+    def counters(self) -> Counters:
+        """What went wrong without being an error of a call."""
+        subscriptions = self.subscriptions
+        return Counters(
+            late=self._late,
+            duplicate=self._duplicate,
+            unknown=self._unknown,
+            malformed=self._malformed + subscriptions.malformed,
+            stale=self._stale,
+            unrouted=subscriptions.unrouted,
+            restarts=self._restarts,
+        )
+
+    # ---- time --------------------------------------------------------------------------------------------------------------------
+
+    def _set_now(self, now: float) -> None:
+        self._now = self.subscriptions.now = now
+
+    def next_deadline(self) -> float | None:
+        """When `on_time` has something to do, if nothing is received before."""
+        times = [call.deadline_s for call in self._calls.values()]
+        for at_s in (self.subscriptions.next_deadline(), self._hello_retry_s):
+            if at_s is not None:
+                times.append(at_s)
+        return min(times, default=None)
+
+    def on_time(self, now: float) -> None:
+        """Do what is due at `now`."""
+        self._set_now(now)
+        for call in [call for call in self._calls.values() if call.deadline_s <= now]:
+            self._end(call, silence(call, self.endpoint))
+        self.subscriptions.on_time()
+        if self._hello_retry_s is not None and self._hello_retry_s <= now:
+            self._say_hello(HELLO_TIMEOUT_S)
+
+
+def events_endpoint(requests: str, events: str) -> str:
+    """Where to connect for events: as the bridge says, on the host of the requests where it only says `every address`."""
+    scheme, _, address = events.partition("://")
+    host, _, port = address.rpartition(":")
+    if scheme != "tcp" or host not in ("*", "0.0.0.0", "[::]"):  # noqa: S104 - compared, not bound
+        return events
+    return f"tcp://{requests.partition('://')[2].rpartition(':')[0]}:{port}"

@@ -1,0 +1,5 @@
+"""`python -m strategies`."""
+
+from strategies.commands import main
+
+main()

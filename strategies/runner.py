@@ -1,0 +1,252 @@
+"""Runs one strategy: history first, then live events, in one thread, until it is told to stop.
+
+The order at the start is: subscribe and keep what comes, `on_start`, play the history through `on_bar`, go live once, then what
+came meanwhile. Bars are joined by their time, so that none is missed or seen twice. When the bridge or the terminal is away the
+strategy waits; the bars that closed meanwhile are played as history before the next one.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable
+from typing import Any
+
+from bridge.errors import BridgeError, CallError, OrderRejected, OutcomeUnknown, Stopping, TryAgain
+from bridge.messages import BACKFILLED
+from bridge.replies import ConnectionState
+from bridge.ticks import Bar, iter_bars
+from clients import history
+from clients.blocking import Client
+from clients.events import Bars, Connection, Gap, Item, Ticks, TradeUpdate
+from clients.subscription import Subscription
+from strategies.desk import ClientDesk
+from strategies.strategy import NotLive, Strategy
+
+LONGEST_WAIT_S = 0.2
+RETRY_S = 1.0
+HISTORY_TRIES = 5
+"""A terminal that has to load history first answers with a part of it for some seconds."""
+NOT_FATAL = (TryAgain, OrderRejected, OutcomeUnknown, Stopping)
+"""What may leave a callback without being a fault of the strategy: it is logged, and the strategy goes on."""
+
+
+class Stopped(BaseException):
+    """The strategy was told to stop while it waited for something; not an `Exception`, so that no callback holds it up."""
+
+
+class StrategyFailed(Exception):
+    """A callback raised; it is the cause."""
+
+
+class StartRefused(CallError):
+    """The strategy cannot start as it is."""
+
+    code = "start_refused"
+
+
+class Runner:
+    """One strategy on one client. `stop_reason` gives the reason to stop once there is one; `clock` never steps back."""
+
+    def __init__(
+        self, strategy: Strategy, client: Client, stop_reason: Callable[[], str | None], clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self.strategy = strategy
+        self.desk = ClientDesk(strategy, client, clock)
+        self.bars = 0
+        self.gaps = 0
+        self._client = client
+        self._stop_reason = stop_reason
+        self._clock = clock
+        self._log = strategy.log
+        self._kept: deque[Item] = deque()
+        self._last_bar_s = -1
+        self._hole = False
+        self._lost = False
+        self._heard = False
+        self._timer_s = 0.0
+        self._wants_ticks = type(strategy).on_tick is not Strategy.on_tick
+        self._wants_timer = type(strategy).on_timer is not Strategy.on_timer
+
+    def run(self) -> int:
+        """Run until told to stop; the exit code: 0, or 1 when the strategy failed or could not start."""
+        reason = "stopped"
+        try:
+            with self._subscribe() as subscription:
+                self._start(subscription)
+                while (asked := self._stop_reason()) is None:
+                    self._turn(subscription)
+                reason = asked
+        except Stopped as stopped:
+            reason = str(stopped)
+        except StrategyFailed as failed:
+            self._log.error(
+                "stopped: %s raised %r; its positions are left as they are", failed, failed.__cause__, exc_info=failed.__cause__
+            )
+            self._stop("failed")
+            return 1
+        except BridgeError as error:
+            self._log.error("not started: %s", error)
+            return 1
+        return self._stop(reason)
+
+    def _stop(self, reason: str) -> int:
+        code = 0
+        try:
+            self._call(self.strategy.on_stop, reason)
+        except (StrategyFailed, Stopped) as failed:
+            self._log.error("on_stop did not end: %r", failed.__cause__ or failed)
+            code = 1
+        counts = self.desk.counts
+        self._log.info(
+            "stopped reason=%s bars=%d gaps=%d orders_done=%d orders_failed=%d orders_unknown=%d",
+            reason, self.bars, self.gaps, counts.done, counts.failed, counts.unknown,
+        )  # fmt: skip
+        return code
+
+    # ---- starting ----------------------------------------------------------------------------------------------------------------
+
+    def _subscribe(self) -> Subscription:
+        strategy = self.strategy
+        topics = ["connection", "trade", f"bar:{strategy.symbol}:{strategy.timeframe}"]
+        if self._wants_ticks:
+            topics.append(f"tick:{strategy.symbol}")
+        return self._client.subscribe(*topics)
+
+    def _start(self, subscription: Subscription) -> None:
+        strategy = self.strategy
+        strategy.use_desk(self.desk)
+        self._log.info("starting magic=%d warmup=%d", strategy.magic, strategy.warmup)
+        self._call(strategy.on_start)
+        if strategy.warmup > 0:
+            self._play(self._warmup_bars(subscription), live=False)
+        strategy.live = True
+        self._timer_s = self._clock() + strategy.timer_s
+        self._log.info("live after %d bars", self.bars)
+
+    def _warmup_bars(self, subscription: Subscription) -> list[Bar]:
+        strategy = self.strategy
+        bars: list[Bar] = []
+        for _ in range(HISTORY_TRIES):
+            bars = self._history(subscription, count=strategy.warmup, start=1)
+            if len(bars) >= strategy.warmup:
+                return bars
+            self._wait(subscription, RETRY_S)
+        raise StartRefused(
+            f"{strategy.name} needs {strategy.warmup} closed {strategy.timeframe} bars of {strategy.symbol}; the terminal has {len(bars)}",
+            next_step="open that chart in the terminal and scroll back, raise its `Max. bars in chart`, or use smaller periods",
+        )
+
+    def _history(self, subscription: Subscription, **which: Any) -> list[Bar]:
+        """Closed bars; waits until the bridge can be asked."""
+        told = False
+        while True:
+            try:
+                chunks = self._client.do(history.rates(self.strategy.symbol, self.strategy.timeframe, **which))
+            except (TryAgain, Stopping) as error:
+                if not told:
+                    self._log.warning("waiting for history: %s", error.message)
+                    told = True
+                self._wait(subscription, RETRY_S)
+            else:
+                return [bar for chunk in chunks for bar in iter_bars(chunk)]
+
+    def _wait(self, subscription: Subscription, seconds: float) -> None:
+        """Let time pass; what is received is kept for later. Raises `Stopped`."""
+        until_s = self._clock() + seconds
+        while (left_s := until_s - self._clock()) > 0:
+            item = subscription.get(min(left_s, LONGEST_WAIT_S))
+            if item is not None:
+                self._kept.append(item)
+            reason = self._stop_reason()
+            if reason is not None:
+                raise Stopped(reason)
+
+    # ---- running -----------------------------------------------------------------------------------------------------------------
+
+    def _turn(self, subscription: Subscription) -> None:
+        wait_s = min(LONGEST_WAIT_S, max(0.0, self._timer_s - self._clock())) if self._wants_timer else LONGEST_WAIT_S
+        item = self._kept.popleft() if self._kept else subscription.get(wait_s)
+        if item is None:
+            self._watch_bridge()
+        else:
+            self._take(item, subscription)
+        if self._wants_timer and self._clock() >= self._timer_s:
+            self._timer_s = self._clock() + self.strategy.timer_s
+            self._call(self.strategy.on_timer, self._client.bridge_msc())
+
+    def _take(self, item: Item, subscription: Subscription) -> None:
+        strategy = self.strategy
+        match item:
+            case Bars():
+                self._take_bars(item, subscription)
+            case Ticks(snapshot=False):
+                for tick in item:
+                    self._call(strategy.on_tick, tick)
+            case Connection():
+                self._connection(item.connection)
+            case TradeUpdate():
+                subject = item.trade.position or item.trade.order
+                if subject is not None and subject.magic == strategy.magic and subject.symbol == strategy.symbol:
+                    self._call(strategy.on_trade, item.trade)
+            case Gap():
+                self.gaps += 1
+                self._log.warning("gap topic=%s reason=%s missing=%s", item.topic, item.reason, item.missing)
+                self._hole = self._hole or item.topic.startswith("bar:")
+
+    def _take_bars(self, item: Bars, subscription: Subscription) -> None:
+        bars = [bar for bar in item if bar.time > self._last_bar_s]
+        if not bars:
+            return
+        if self._hole and 0 <= self._last_bar_s < bars[0].time - 1:
+            self._play(self._history(subscription, date_from=self._last_bar_s + 1, date_to=bars[0].time - 1), live=False)
+        self._hole = False
+        news = not item.snapshot and not item.flags & BACKFILLED
+        if news:
+            self._play(bars[:-1], live=False)
+            self._play(bars[-1:], live=True)
+        else:
+            self._play(bars, live=False)
+
+    def _play(self, bars: list[Bar], *, live: bool) -> None:
+        """Give bars to the strategy; unless they are news it cannot send orders on them."""
+        was_live = self.strategy.live
+        self.strategy.live = was_live and live
+        for bar in bars:
+            self._last_bar_s = bar.time
+            self.bars += 1
+            self._call(self.strategy.on_bar, bar)
+        self.strategy.live = was_live
+
+    def _watch_bridge(self) -> None:
+        """Nothing came: does the bridge still live?"""
+        silent = self._client.is_silent
+        self._heard = self._heard or not silent
+        known = self.strategy.connection
+        if silent and self._heard and not self._lost and known is not None:
+            self._lost = True
+            self._before_loss = known
+            self._connection(
+                ConnectionState(
+                    "reconnecting", "no sign of life from the bridge", self._client.bridge_msc(), "wait, or start the bridge again"
+                )
+            )
+        elif not silent and self._lost:
+            self._connection(self._client.known_connection or self._before_loss)
+
+    def _connection(self, connection: ConnectionState) -> None:
+        self._lost = self._lost and connection.cause == "no sign of life from the bridge"
+        self.strategy.connection = connection
+        self._log.info("connection state=%s cause=%s", connection.state, connection.cause)
+        self._call(self.strategy.on_connection, connection)
+
+    def _call(self, callback: Callable[..., None], *arguments: Any) -> None:
+        try:
+            callback(*arguments)
+        except NotLive:
+            if self.strategy.live:
+                raise
+        except NOT_FATAL as error:
+            self._log.warning("%s: %s", callback.__name__, error)
+        except Exception as error:
+            raise StrategyFailed(f"{self.strategy.name}.{callback.__name__}") from error

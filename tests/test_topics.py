@@ -1,0 +1,394 @@
+"""Topics by themselves, and what the gateway does about them with its session."""
+
+from __future__ import annotations
+
+import pytest
+
+from bridge import codec
+from bridge.errors import TerminalRefused, UnknownSymbol
+from bridge.messages import LATE, GetSnapshot
+from bridge.session import link
+from bridge.topics import Stream, TopicState, TopicTable, known
+from tests.scripted_session import Bench, obliging, ticks, unreachable
+
+# ---- names -----------------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "name", ["tick:EURUSD", "tick:EURUSD.r", "bar:X:M1", "forming:X:H1", "account", "trade", "connection", "heartbeat", "log"]
+)
+def test_topics_that_a_snapshot_can_be_asked_of(name: str) -> None:
+    assert known(name)
+
+
+@pytest.mark.parametrize(
+    "name", ["", "tick", "tick:", "bar:", "tick:EUR*", "tick:*", "tick:A\0B", "accounts", "account\0", "client:x", "x", "tick:" + "é" * 150]
+)
+def test_names_that_are_no_topics(name: str) -> None:
+    assert not known(name)
+
+
+@pytest.mark.parametrize(
+    ("wire", "stream_name"),
+    [
+        ("tick:EURUSD\0", "tick:EURUSD"), ("tick:EUR", "tick:EUR*"), ("tick:", "tick:*"), ("bar:X:M1\0", "bar:X:M1"),
+        ("forming:X:M1\0", "forming:X:M1"), ("account\0", "account"), ("trade\0", "trade"),
+    ],
+)  # fmt: skip
+def test_what_the_session_is_asked_for(wire: str, stream_name: str) -> None:
+    state = TopicTable(5.0).subscribe(wire.encode())
+    assert state is not None
+    assert state.streamed
+    assert state.stream_name == stream_name
+
+
+@pytest.mark.parametrize(
+    "wire",
+    ["tic", "ticks\0", "bar:", "bar:EURUSD:", "forming:", "account", "trade", "connection\0", "heart", "tick:\0", "tick:E*\0", "tick:E*", "x\0"],
+)
+def test_what_the_session_is_not_asked_for(wire: str) -> None:
+    state = TopicTable(5.0).subscribe(wire.encode())
+    assert state is not None
+    assert not state.streamed
+
+
+# ---- the table -------------------------------------------------------------------------------------------------------------------
+
+
+def test_subscribers_are_counted_and_the_last_one_leaves_a_linger() -> None:
+    table = TopicTable(linger_s=5.0)
+    first = table.subscribe(b"tick:A\0")
+    assert first is not None
+    assert table.subscribe(b"tick:A\0") is first
+    table.unsubscribe(b"tick:A\0", 1.0)
+    assert (first.subscribers, first.linger_until_s) == (1, None)
+    table.unsubscribe(b"tick:A\0", 2.0)
+    assert (first.subscribers, first.linger_until_s) == (0, 7.0)
+    assert table.wanted() == [first]
+    assert table.unwanted(6.9) == []
+    assert table.subscribe(b"tick:A\0") is first
+    assert table.unwanted(1e9) == []
+
+
+@pytest.mark.parametrize("wire", [b"", b"\0", b"\0\0", b"\xff\xfe", b"x" * 256, b"tick:A\0\0", b"tick:A\0B\0", b"account\0x", b"a\0b"])
+def test_what_is_no_subscription_is_refused(wire: bytes) -> None:
+    table = TopicTable(5.0)
+    assert table.subscribe(wire) is None
+    assert table.refused == 1
+    assert table.unsubscribe(wire, 0.0) is None
+    assert list(table) == []
+
+
+def test_one_topic_too_many_is_refused_but_known_ones_are_not() -> None:
+    table = TopicTable(5.0, limit=3)
+    for name in (b"a\0", b"b\0", b"c\0"):
+        assert table.subscribe(name) is not None
+    assert not table.has_room_for(1)
+    assert table.subscribe(b"d\0") is None
+    assert table.subscribe(b"a\0") is not None
+    table.unsubscribe(b"b\0", 0.0)
+    assert table.has_room_for(1)
+    assert table.subscribe(b"d\0") is not None
+
+
+def test_the_hundred_thousand_and_first_topic_is_refused() -> None:
+    table = TopicTable(5.0)
+    assert all(table.subscribe(b"tick:%d\0" % number) for number in range(100_000))
+    assert table.subscribe(b"tick:A\0") is None
+    assert table.topic("tick:0").subscribers == 1
+
+
+def test_nothing_stays_of_what_never_had_an_event() -> None:
+    table = TopicTable(linger_s=5.0)
+    for wire in (b"tick:A\0", b"tick:", b"bar:", b"x\0", b"client:c1\0", b"client:c1:1\0", b"connection"):
+        table.subscribe(wire)
+        table.unsubscribe(wire, 0.0)
+    table.unwanted(5.0)
+    assert list(table) == []
+
+
+def test_a_sequence_is_kept_for_those_who_come_back() -> None:
+    table = TopicTable(linger_s=5.0)
+    state = table.subscribe(b"tick:A\0")
+    assert state is not None
+    state.sequence = 7
+    table.unsubscribe(b"tick:A\0", 0.0)
+    assert table.unwanted(5.0) == [state]
+    again = table.subscribe(b"tick:A\0")
+    assert again is state
+    assert again.sequence == 7
+
+
+def test_of_the_newest_event_a_late_joiner_gets_what_is_still_true() -> None:
+    def newest(name: str, body: object) -> object:
+        return TopicState(name, name + "\0", b"", body=body).newest()
+
+    assert newest("tick:A", ticks(1.0, 2.0)) == ticks(2.0)
+    assert newest("tick:A", None) is None
+    assert newest("bar:A:M1", b"x" * 120) == b"x" * 60
+    assert newest("forming:A:M1", b"x" * 60) == b"x" * 60
+    assert newest("account", {"login": 1}) == {"login": 1}
+    assert [newest(name, {}) for name in ("trade", "log", "heartbeat")] == [None, None, None]
+
+
+# ---- in the gateway: streams -----------------------------------------------------------------------------------------------------
+
+
+def test_a_stream_runs_while_somebody_wants_it_and_a_linger_longer() -> None:
+    bench = Bench(linger_s=5.0).connect()
+    bench.healthy()
+    bench.answers = obliging
+    assert bench.subscribe("tick:A\0")
+    assert bench.subscribe("tick:A\0")
+    bench.unsubscribe("tick:A\0")
+    bench.run(10.0)
+    assert bench.streams() == ["+tick:A"]
+    bench.unsubscribe("tick:A\0")
+    bench.run(4.0)
+    assert bench.streams() == ["+tick:A"]
+    bench.run(3.0)
+    assert bench.streams() == ["+tick:A", "-tick:A"]
+    assert bench.gateway.topics.find("tick:A\0") is None
+
+
+def test_who_comes_back_within_the_linger_finds_the_stream_running() -> None:
+    bench = Bench(linger_s=5.0).connect()
+    bench.healthy()
+    bench.answers = obliging
+    bench.subscribe("tick:A\0")
+    bench.unsubscribe("tick:A\0")
+    bench.run(4.0)
+    bench.subscribe("tick:A\0")
+    bench.run(20.0)
+    assert bench.streams() == ["+tick:A"]
+
+
+def test_a_stream_that_is_given_up_while_it_starts_is_stopped() -> None:
+    bench = Bench(linger_s=1.0).connect()
+    bench.healthy()
+    bench.subscribe("tick:A\0")
+    bench.unsubscribe("tick:A\0")
+    bench.run(3.0)
+    assert bench.streams() == ["+tick:A", "-tick:A"]
+    bench.say(link.Started("tick:A", None))
+    assert bench.gateway.topics.find("tick:A\0") is None
+
+
+def test_prefixes_of_ticks_are_streams_of_their_own_and_other_prefixes_only_follow() -> None:
+    bench = Bench().connect()
+    for wire in ("tick:EUR", "tick:", "bar:", "forming:EUR", "acc", "tick:EURUSD\0"):
+        assert bench.subscribe(wire)
+    assert bench.streams() == ["+tick:EUR*", "+tick:*", "+tick:EURUSD"]
+    bench.say(link.Started("tick:EUR*", None), link.Started("tick:*", None), link.Started("tick:EURUSD", None))
+    live = {topic.wire for topic in bench.gateway.topics if topic.stream is Stream.LIVE}
+    assert live == {"tick:EUR", "tick:", "tick:EURUSD\0"}
+    bench.unsubscribe("tick:EUR")
+    bench.run(6.0)
+    assert "-tick:EUR*" in bench.streams()
+
+
+def test_an_exact_topic_is_not_taken_for_a_prefix() -> None:
+    bench = Bench().connect()
+    bench.subscribe("tick:EUR*\0")
+    bench.subscribe("tick:\0")
+    assert bench.streams() == []
+
+
+def test_before_there_is_a_session_streams_wait_and_then_start() -> None:
+    bench = Bench()
+    bench.subscribe("tick:A\0")
+    bench.subscribe("account\0")
+    bench.connect()
+    assert {topic.stream for topic in bench.gateway.topics if topic.streamed} == {Stream.STARTING}
+
+
+def test_a_new_session_is_asked_for_all_that_is_wanted() -> None:
+    bench = Bench().connect()
+    bench.answers = obliging
+    bench.subscribe("tick:A\0")
+    bench.subscribe("tick:B\0")
+    bench.unsubscribe("tick:B\0")
+    bench.subscribe("tick:")
+    bench.exit()
+    assert {topic.stream for topic in bench.gateway.topics if topic.streamed} == {Stream.IDLE}
+    bench.run(0.5)
+    bench.said.clear()
+    bench.say(link.Ready("token", 1))
+    assert bench.streams() == ["+tick:A", "+tick:B", "+tick:*"]
+    assert {topic.stream for topic in bench.gateway.topics if topic.streamed} == {Stream.LIVE}
+
+
+def test_a_stream_that_was_given_up_during_the_outage_is_not_started_again() -> None:
+    bench = Bench(linger_s=0.05).connect()
+    bench.answers = obliging
+    bench.subscribe("tick:A\0")
+    bench.exit()
+    bench.unsubscribe("tick:A\0")
+    bench.run(2.0)
+    bench.said.clear()
+    bench.say(link.Ready("token", 1))
+    assert bench.streams() == []
+
+
+def test_a_symbol_that_does_not_exist_is_told_in_the_log_and_tried_again_for_the_next_one() -> None:
+    bench = Bench().connect()
+    bench.subscribe("tick:NO\0")
+    bench.say(link.not_started("tick:NO", UnknownSymbol("no symbol NO", symbol="NO")))
+    assert [(record.level, record.topic) for record in bench.bodies("log")] == [("warning", "tick:NO")]
+    topic = bench.gateway.topics.topic("tick:NO")
+    assert topic.stream is Stream.FAILED
+    bench.subscribe("tick:NO\0")
+    assert bench.streams() == ["+tick:NO", "+tick:NO"]
+    assert topic.stream is Stream.STARTING
+
+
+def test_failed_streams_are_started_by_the_next_session() -> None:
+    bench = Bench().connect()
+    bench.subscribe("tick:NO\0")
+    bench.say(link.not_started("tick:NO", TerminalRefused("no")))
+    bench.exit()
+    bench.run(0.5)
+    bench.say(link.Ready("token", 1), attached := link.from_session(link.pack(obliging(link.Connect(1))[0])))
+    assert isinstance(attached, link.Attached)
+    assert bench.streams() == ["+tick:NO", "+tick:NO"]
+
+
+def test_a_stream_that_could_not_start_because_the_terminal_went_is_no_failure() -> None:
+    bench = Bench().connect()
+    bench.subscribe("tick:A\0")
+    bench.ask(GetSnapshot(("tick:A",)))
+    bench.say(link.not_started("tick:A", unreachable()), link.Lost("terminal_info", -10_004, "No IPC connection"))
+    assert [snapshot.pending for snapshot in bench.result(GetSnapshot).topics] == [True]
+    assert bench.bodies("log") == []
+    bench.run(0.2)
+    bench.say(obliging(link.Connect(1))[0])
+    assert bench.streams() == ["+tick:A", "+tick:A"]
+
+
+# ---- in the gateway: presence and proofs -----------------------------------------------------------------------------------------
+
+
+def test_a_proof_comes_only_after_the_subscriptions_are_applied() -> None:
+    bench = Bench()
+    for wire in (b"tick:A\0", b"tick:B\0", b"client:c1:1\0"):
+        assert bench.gateway.receive_subscription(b"\1" + wire, 0.0)
+    bench.take()
+    assert bench.events == []
+    bench.gateway.subscriptions_applied(0.0)
+    bench.gateway.subscriptions_applied(0.0)
+    bench.take()
+    assert [body.topics for body in bench.bodies("client:c1:1")] == [3]
+
+
+def test_presence_comes_and_goes_with_the_events_connection() -> None:
+    bench = Bench()
+    bench.hello("c1")
+    peer = next(iter(bench.gateway.peers))
+    bench.subscribe("client:c1\0")
+    assert peer.subscribed
+    assert len(bench.bodies("client:c1")) == 1
+    bench.subscribe("client:c1:1\0")
+    bench.unsubscribe("client:c1:1\0")
+    assert peer.subscribed
+    bench.unsubscribe("client:c1\0")
+    assert not peer.subscribed
+    bench.run(7.0)
+    assert len(bench.gateway.peers) == 0
+
+
+def test_nothing_stays_of_proofs() -> None:
+    bench = Bench()
+    for number in range(100):
+        bench.subscribe(f"client:c1:{number}\0")
+        bench.unsubscribe(f"client:c1:{number}\0")
+    assert [topic.name for topic in bench.gateway.topics] == []
+
+
+def test_nothing_stays_of_a_proof_that_nobody_waits_for_any_more() -> None:
+    bench = Bench()
+    bench.gateway.receive_subscription(b"\1client:c1:1\0", 0.0)
+    bench.gateway.receive_subscription(b"\0client:c1:1\0", 0.0)
+    bench.gateway.subscriptions_applied(0.0)
+    bench.take()
+    assert bench.events == []
+    assert list(bench.gateway.topics) == []
+
+
+@pytest.mark.parametrize("frame", [b"", b"junk", b"\2x\0", b"\xff", b"\1", b"\1\0", b"\1\xff\xff\0", b"\1" + b"x" * 300, b"\1tick:A\0B\0"])
+def test_junk_is_not_put_in_force(frame: bytes) -> None:
+    bench = Bench().connect()
+    assert not bench.gateway.receive_subscription(frame, 0.0)
+    bench.gateway.subscriptions_applied(0.0)
+    bench.take()
+    counters = bench.gateway.counters
+    assert counters["malformed"] + counters["refused_subscriptions"] == 1
+    assert bench.streams() == []
+
+
+@pytest.mark.parametrize("wire", ["tick:A\0", b"\xff", b"", "client:c9\0"])
+def test_the_end_of_what_was_never_accepted_changes_nothing(wire: str | bytes) -> None:
+    bench = Bench().connect()
+    bench.subscribe("tick:B\0")
+    assert bench.unsubscribe(wire)
+    assert bench.gateway.topics.topic("tick:B").subscribers == 1
+
+
+# ---- in the gateway: sequences and heartbeats ------------------------------------------------------------------------------------
+
+
+def test_sequences_count_by_topic_and_never_begin_anew() -> None:
+    bench = Bench(linger_s=1.0).connect()
+    bench.answers = obliging
+    bench.subscribe("tick:A\0")
+    bench.say(link.Publish([("tick:A", 0, ticks(1.0)), ("tick:B", 0, ticks(1.0)), ("tick:A", 0, ticks(2.0))]))
+    bench.unsubscribe("tick:A\0")
+    bench.run(3.0)
+    bench.exit()
+    bench.run(1.0)
+    bench.say(link.Ready("token", 1))
+    bench.subscribe("tick:A\0")
+    bench.say(link.Publish([("tick:A", 0, ticks(3.0))]))
+    assert [event.sequence for event in bench.events if event.topic == "tick:A"] == [1, 2, 3]
+    bench.check_sequences()
+
+
+def test_events_carry_the_flags_and_the_bridges_clock() -> None:
+    bench = Bench().connect()
+    bench.run(1.5)
+    bench.say(link.Publish([("tick:A", 2, ticks(1.0, 2.0))]))
+    event = bench.events[-1]
+    assert (event.flags, event.time_us, bytes(event.body)) == (2, bench.gateway.time_us(1.5), ticks(1.0, 2.0))
+    assert bench.gateway.time_us(1.5) == bench.gateway.time_us(0.0) + 1_500_000
+
+
+def test_heartbeats_carry_the_sequences_of_what_lasts() -> None:
+    bench = Bench(heartbeat_s=0.5).connect()
+    bench.healthy()
+    bench.subscribe("client:c1\0")
+    bench.say(link.Publish([("tick:A", 0, ticks(1.0)), ("tick:A", 0, ticks(1.0))]))
+    bench.run(2.0)
+    beats = bench.bodies("heartbeat")
+    assert len(beats) == 4
+    told = bench.heartbeat()
+    assert (told.period_ms, told.state, told.session_age_ms) == (500, "connected", 0)
+    assert told.sequences == {"tick:A": 2, "connection": bench.gateway.topics.topic("connection").sequence}
+
+
+def test_after_a_pause_of_the_process_heartbeats_do_not_pile_up() -> None:
+    bench = Bench(heartbeat_s=1.0)
+    bench.gateway.on_time(100.0)
+    bench.gateway.on_time(100.0)
+    bench.gateway.on_time(100.5)
+    bench.take()
+    assert len(bench.bodies("heartbeat")) <= 2
+
+
+def test_ticks_that_came_late_are_not_taken_for_the_newest() -> None:
+    bench = Bench().connect()
+    bench.answers = obliging
+    bench.subscribe("tick:A\0")
+    bench.say(link.Publish([("tick:A", 0, ticks(2.0)), ("tick:A", LATE, ticks(1.0))]))
+    bench.ask(GetSnapshot(("tick:A",)))
+    snapshot = bench.result(GetSnapshot).topics[0]
+    assert (snapshot.sequence, snapshot.flags) == (2, 0)
+    assert codec.msgspec.msgpack.decode(snapshot.body) == ticks(2.0)

@@ -1,0 +1,131 @@
+from __future__ import annotations
+
+from random import Random
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from bridge.watch import Watch, WatchSettings
+
+
+def watch(**changes: float) -> Watch:
+    return Watch(WatchSettings(**changes), Random(1))
+
+
+def test_before_the_first_start_nothing_falls_due() -> None:
+    idle = watch()
+    assert idle.next_deadline() is None
+    assert not idle.overdue(1e9)
+    assert idle.age_ms(5.0) is None
+
+
+def test_a_session_that_does_not_become_ready_is_overdue() -> None:
+    started = watch(start_s=30.0)
+    assert started.started(100.0) == 1
+    assert started.next_deadline() == 130.0
+    assert not started.overdue(129.9)
+    assert started.overdue(130.0)
+
+
+def test_progress_moves_the_limit_and_gives_the_age() -> None:
+    alive = watch(silence_s=5.0)
+    alive.started(0.0)
+    alive.progressed(10.0)
+    assert not alive.overdue(14.9)
+    assert alive.overdue(15.0)
+    assert alive.age_ms(12.5) == 2_500
+    assert alive.age_ms(9.0) == 0
+
+
+def test_an_announced_call_may_be_silent_for_as_long_as_it_said() -> None:
+    busy = watch(silence_s=5.0)
+    busy.started(0.0)
+    busy.progressed(10.0, 130.0)
+    assert not busy.overdue(139.9)
+    assert busy.overdue(140.0)
+    busy.progressed(20.0)
+    assert busy.overdue(25.0)
+
+
+def test_told_to_end_it_gets_its_moment_and_no_more_whatever_it_says() -> None:
+    ending = watch(stop_s=2.0)
+    ending.started(0.0)
+    ending.stopping(10.0)
+    ending.progressed(11.0, 130.0)
+    ending.progressed(11.9)
+    assert ending.next_deadline() == 12.0
+    assert ending.overdue(12.0)
+
+
+def test_the_next_generation_may_speak_again_after_one_was_ended() -> None:
+    ended = watch()
+    ended.started(0.0)
+    ended.ended()
+    assert not ended.running
+    assert ended.next_deadline() is None
+    assert ended.started(1.0) == 2
+
+
+def test_a_loss_while_the_session_runs_is_tried_again_with_it() -> None:
+    lost = watch(first_retry_s=0.1)
+    lost.started(0.0)
+    again_s = lost.lost(10.0)
+    assert lost.attempt_at_s == again_s
+    assert lost.start_at_s is None
+    assert 10.08 <= again_s <= 10.12
+
+
+def test_a_loss_of_the_session_itself_starts_another() -> None:
+    lost = watch()
+    lost.started(0.0)
+    lost.ended()
+    again_s = lost.lost(10.0)
+    assert lost.start_at_s == again_s == lost.next_deadline()
+    assert lost.attempt_at_s is None
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.integers(0, 2**32), st.integers(1, 40))
+def test_waits_grow_to_a_bound_with_jitter(seed: int, losses: int) -> None:
+    lost = Watch(WatchSettings(first_retry_s=0.1, last_retry_s=30.0), Random(seed))
+    for number in range(losses):
+        wait_s = lost.lost(0.0)
+        due_s = min(0.1 * 2**number, 30.0)
+        assert 0.8 * due_s <= wait_s <= 1.2 * due_s
+    assert lost.attempt == losses
+
+
+def test_two_bridges_do_not_wait_alike() -> None:
+    waits = {Watch(WatchSettings(), Random(seed)).lost(0.0) for seed in range(10)}
+    assert len(waits) == 10
+
+
+def test_a_terminal_that_is_away_for_days_is_still_tried() -> None:
+    lost = watch(last_retry_s=30.0)
+    for _ in range(5_000):
+        wait_s = lost.lost(0.0)
+    assert 24.0 <= wait_s <= 36.0
+
+
+@pytest.mark.parametrize(("held_s", "attempt"), [(4.9, 4), (5.0, 1)])
+def test_only_what_held_for_a_while_counts_as_mended(held_s: float, attempt: int) -> None:
+    lost = watch(settled_s=5.0)
+    lost.started(0.0)
+    for _ in range(3):
+        lost.lost(0.0)
+    lost.attached(10.0)
+    lost.lost(10.0 + held_s)
+    assert lost.attempt == attempt
+
+
+def test_the_terminal_was_asked_at_the_latest_at_the_check_before_the_newest() -> None:
+    checked = watch()
+    checked.started(0.0)
+    assert checked.asked_s is None
+    checked.checked(1.0)
+    assert checked.asked_s is None
+    checked.checked(1.5)
+    assert checked.asked_s == 1.0
+    checked.attached(9.0)
+    assert checked.asked_s is None
