@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from contextlib import AbstractContextManager
 from functools import partial
-from typing import Any
 
 import msgpack
 import numpy as np
 
 from benchmarks import streaming
 from benchmarks.rounds import Measure, Size
-from benchmarks.streaming import PREFIX, Socket, news
+from benchmarks.streaming import PREFIX, Socket
 from benchmarks.stub import TICK
 from bridge.mt5api.structs import TICK_DTYPE
-from clients.events import Gap
+from clients.events import Gap, Ticks
+from clients.subscription import Subscription
 
 PATH = "from the session's end of the link through a running bridge to the client library (a stand-in publishes for the session)"
 BURSTS = 4
@@ -27,15 +27,15 @@ def ours(size: Size, records: int) -> AbstractContextManager[Measure]:
     return streaming.ours(read, bursts=size.of(BURSTS), messages=MESSAGES[records], records=records)
 
 
-def read(events: Any, count: int) -> tuple[int, float]:
+def read(events: Subscription, count: int) -> tuple[int, float]:
     """Sum up the bids of every batch."""
     bids, lost, seen = 0.0, 0, 0
-    for event in news(events):
-        if isinstance(event, Gap):
-            lost += event.missing or 0
-        else:
+    for event in events:
+        if isinstance(event, Ticks):
             bids += event.array["bid"].sum()
             seen += 1
+        elif isinstance(event, Gap):
+            lost += event.missing or count
         if seen + lost >= count:
             break
     return lost, float(bids)

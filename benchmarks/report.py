@@ -38,7 +38,8 @@ def as_lines(result: Result) -> list[str]:
     verdict = "no: messages were lost" if result.lost else "yes" if result.met else "no"
     lines = [
         f"{benchmark.name}: {benchmark.what}",
-        f"  ours {_figure(result.ours.value)} {benchmark.unit}, reference {_figure(result.reference.value)} {benchmark.unit}, {result.rounds} rounds",
+        f"  ours {_figure(result.ours.value)}, reference {_figure(result.reference.value)} {benchmark.unit}"
+        f" ({result.rounds} rounds)",
         f"  ratio {result.ratio:.2f}, target {sign} {benchmark.target:.2f}: {verdict}"
         f" (stretch {sign} {benchmark.stretch:.2f}: {'yes' if result.met_stretch else 'no'}), lost {result.lost}",
     ]

@@ -13,11 +13,11 @@ from benchmarks.rounds import Measure, Sample, Size, percentile
 from benchmarks.served import commands, running_bridge, worker
 from benchmarks.stub import SYMBOL
 from bridge.trading import TradeRequest
-from clients.blocking import Client
+from clients import Client
 
 PATH = "through client, bridge, session process and a stub terminal"
 REQUESTS = 3_000
-REQUEST = TradeRequest(action=1, symbol=SYMBOL, volume=0.1, price=1.08131, sl=1.07, tp=1.09, deviation=10, type_filling=1, comment="benchmark")
+REQUEST = TradeRequest(action=1, symbol=SYMBOL, volume=0.1, price=1.08131, sl=1.07, tp=1.09, deviation=10, comment="benchmark")
 OPAQUE = bytes(210)
 STOP = b"stop"
 

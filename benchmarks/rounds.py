@@ -1,8 +1,8 @@
 """Rounds and their statistics.
 
-Both sides run in every round, in turns, because on a shared machine the speed drifts by a factor of two between minutes while ratios inside a
-round hold. Throughput: the median of the ratios inside the rounds. Latency: the best round of each side, because everything that disturbs a
-round makes it slower.
+Both sides run in every round, in turns, because on a shared machine the speed drifts by a factor of two between minutes while
+ratios inside a round hold. Throughput: the median of the ratios inside the rounds. Latency: the best round of each side, because
+everything that disturbs a round makes it slower.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ QUICK = Size(rounds=5, share=0.25)
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """One side in one round: the figure, the CPU time of each process in µs per message, messages lost, and further figures by name."""
+    """One side in one round: the figure, the CPU time of each process in µs per message, messages lost, more figures by name."""
 
     value: float
     cpu_us: Mapping[str, float] = field(default_factory=dict)
@@ -120,7 +120,7 @@ def run(benchmark: Benchmark, size: Size) -> Result:
 
 
 def conclude(benchmark: Benchmark, ours: Sequence[Sample], reference: Sequence[Sample]) -> Result:
-    """The result of rounds: for throughput the median ratio with the median of each side, for latency the best round of each side."""
+    """The result of rounds: for throughput the medians of the ratio and of each side, for latency the best round of each side."""
     if benchmark.better == "higher":
         ratio = statistics.median(mine.value / theirs.value for mine, theirs in zip(ours, reference, strict=True))
         mine, theirs = _middle(ours), _middle(reference)

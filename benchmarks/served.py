@@ -1,7 +1,7 @@
 """The processes of a measurement: workers that are told what to do over a pipe, and a running bridge.
 
-The bridge is `bridge.serve.serve` itself, in a process of its own; all that is added is a thread that sleeps until it is asked for the
-process's CPU time.
+The bridge is `bridge.serve.serve` itself, in a process of its own; all that is added is a thread that sleeps until it is asked for
+the process's CPU time.
 """
 
 from __future__ import annotations
@@ -16,14 +16,13 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import bridge.sessions
-from bridge.config import BridgeSection, Mt5Section, Settings
-from bridge.serve import serve
-from bridge.session.settings import SessionSettings
+if TYPE_CHECKING:
+    from bridge.session.settings import SessionSettings
 
 ANYWHERE = "tcp://127.0.0.1:*"
 PATIENCE_S = 30.0
@@ -94,9 +93,14 @@ def running_bridge(terminal: str, *, path: str | None = None, session: str | Non
 
 
 def _run_bridge(pipe: Connection, terminal: str, path: str | None, session: str | None) -> None:
+    # Imported here, because the processes of the reference do without.
+    from bridge import sessions  # noqa: PLC0415
+    from bridge.config import BridgeSection, Mt5Section, Settings  # noqa: PLC0415
+    from bridge.serve import serve  # noqa: PLC0415
+
     os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))
     if session is not None:
-        bridge.sessions.ChildProcess = lambda settings: StandIn(session, settings)  # type: ignore[assignment,misc]
+        vars(sessions)["ChildProcess"] = partial(StandIn, session)
     threading.Thread(target=_answer, args=(pipe,), daemon=True).start()
     settings = Settings(BridgeSection(terminal=terminal, requests=ANYWHERE, events=ANYWHERE), Mt5Section(path=path))
     serve(settings, lambda requests, events: pipe.send(requests))

@@ -1,8 +1,8 @@
 """A stand-in for the session that publishes as fast as it is asked: `python -m benchmarks.source`.
 
-The session's own feed looks at last ticks at most 2,000 times a second, far below what the gateway can publish. So the gateway and the clients are
-measured with this program at the session's end of the link: the same socket, keys and messages, and as the session does under load, up to
-`EVENTS_AT_ONCE` events travel in one message.
+The session's own feed looks at last ticks at most 2,000 times a second, far below what the gateway can publish. So the gateway and
+the clients are measured with this program at the session's end of the link: the same socket, keys and messages, and as the session
+does under load, up to `EVENTS_AT_ONCE` events travel in one message.
 
 It takes `SessionSettings` on standard input; `credentials.path` is the endpoint of a PAIR socket where it is told what to publish.
 """
@@ -15,15 +15,14 @@ import time
 
 import zmq
 
-from benchmarks.stub import ACCOUNT, SYMBOL, TERMINAL, TICK, VERSION
+from benchmarks.stub import ACCOUNT, TERMINAL, TICK, TOPIC, VERSION
 from bridge.session.core import EVENTS_AT_ONCE
 from bridge.session.link import Attached, Connect, Health, Publish, Ready, Started, StartStream, Stop, pack, to_session
 from bridge.session.settings import SessionSettings
 
-TOPIC = f"tick:{SYMBOL}"
 HEALTH_MS = 500
 LARGEST = 256 * 1024
-"""Bytes of one message, about: the session does not wait longer than 2 ms for more events, and larger ones take it longer to find."""
+"""Bytes of one message, about: the session waits at most 2 ms for more events, and large ones take it longer to find."""
 
 Socket = zmq.Socket[bytes]
 

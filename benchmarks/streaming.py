@@ -1,7 +1,7 @@
-"""Both sides of the streaming benchmarks: a publisher publishes bursts, a subscriber in another process reads them and sums up the bids.
+"""Both sides of the streaming benchmarks: one process publishes bursts, another reads them and sums up the bids.
 
-A round is a number of bursts. A burst is asked for when the one before has been read, and is smaller than the high-water marks on its way:
-nothing can be lost, and a round with a loss would not count.
+A round is a number of bursts. A burst is asked for when the one before has been read, and is smaller than the high-water marks on
+its way: nothing can be lost, and a round with a loss would not count.
 """
 
 from __future__ import annotations
@@ -10,17 +10,16 @@ import contextlib
 import time
 from collections.abc import Callable, Iterator
 from multiprocessing.connection import Connection
-from typing import Any
 
 import zmq
 
 from benchmarks.rounds import Measure, Sample
 from benchmarks.served import commands, running_bridge, worker
-from benchmarks.source import TOPIC
-from benchmarks.stub import TICK
+from benchmarks.stub import TICK, TOPIC
 from bridge.ticks import TICK_STRUCT
-from clients.blocking import Client
-from clients.events import Gap, Ticks
+from clients import Client
+from clients.events import Ticks
+from clients.subscription import Subscription
 
 BID: float = TICK_STRUCT.unpack(TICK)[1]
 PREFIX = TOPIC.encode() + b"\0"
@@ -29,8 +28,8 @@ BURST_PATIENCE_S = 20.0
 
 Socket = zmq.Socket[bytes]
 Told = tuple[float, float, float, int, float]
-"""What a subscriber tells of a round: seconds, its CPU seconds, those of the publisher beside the bridge, messages lost, sum of all bids."""
-Read = Callable[[Any, int], tuple[int, float]]
+"""What a subscriber tells of a round: seconds, its CPU seconds, the publisher's, messages lost, sum of all bids."""
+Read = Callable[[Subscription, int], tuple[int, float]]
 """`read(events, count)` takes so many events out of a subscription and gives how many were lost and the sum of the bids."""
 
 
@@ -77,13 +76,16 @@ def _subscribe(pipe: Connection, read: Read, bursts: int, messages: int, records
         while not client.is_connected:
             time.sleep(0.05)
         with client.subscribe(TOPIC) as events:
+            first = events.get(BURST_PATIENCE_S)
+            if not isinstance(first, Ticks) or not first.snapshot:
+                raise RuntimeError(f"the subscription began with {first!r}, not with the last tick")
             pipe.send("subscribed")
             for _ in todo:
                 pipe.send(_our_round(control, events, read, bursts, messages, records))
     context.destroy(0)
 
 
-def _our_round(control: Socket, events: Any, read: Read, bursts: int, messages: int, records: int) -> Told:
+def _our_round(control: Socket, events: Subscription, read: Read, bursts: int, messages: int, records: int) -> Told:
     order = f"{messages} {records}".encode()
     source_s = _ask_cpu(control)
     cpu_s = time.process_time()
@@ -102,13 +104,6 @@ def _our_round(control: Socket, events: Any, read: Read, bursts: int, messages: 
 def _ask_cpu(control: Socket) -> float:
     control.send(b"cpu")
     return float(control.recv())
-
-
-def news(events: Any) -> Iterator[Ticks | Gap]:
-    """The events of a subscription without snapshots."""
-    for event in events:
-        if isinstance(event, Gap) or not event.snapshot:
-            yield event
 
 
 # ---- reference -------------------------------------------------------------------------------------------------------------------

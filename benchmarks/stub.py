@@ -1,4 +1,7 @@
-"""A terminal without a market: it answers at once, so that what is measured is the bridge (`--terminal benchmarks.stub:StubTerminal`)."""
+"""A terminal without a market: it answers at once, so that what is measured is the bridge.
+
+For a bridge of its own: `mt5bridge serve --terminal benchmarks.stub:StubTerminal`.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +15,7 @@ from bridge.trading import OrderCheck, TradeRequest
 T = TypeVar("T")
 
 SYMBOL = "EURUSD"
+TOPIC = f"tick:{SYMBOL}"
 TICK = TICK_STRUCT.pack(1_700_000_000, 1.08123, 1.08131, 0.0, 0, 1_700_000_000_123, 6, 0.0)
 """The one tick of all benchmarks."""
 
@@ -21,7 +25,7 @@ def filled(kind: type[T], **values: Any) -> T:
     return kind(**{name: values.get(name, hint()) for name, hint in get_type_hints(kind).items()})
 
 
-ACCOUNT = filled(Account, login=1, leverage=100, trade_allowed=True, balance=10_000.0, equity=10_000.0, currency="EUR", server="Stub")
+ACCOUNT = filled(Account, login=1, leverage=100, trade_allowed=True, balance=10_000.0, equity=10_000.0, server="Stub")
 TERMINAL = filled(TerminalInfo, connected=True, trade_allowed=True, build=5_000, name="Stub")
 VERSION = (500, 5_000, "1 Jan 2025")
 CHECK = OrderCheck(0, 10_000.0, 10_000.0, 0.0, 108.13, 9_891.87, 9_248.13, "Done", TradeRequest())

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from contextlib import AbstractContextManager
 from struct import Struct
-from typing import Any
 
 import msgpack
 
 from benchmarks import streaming
 from benchmarks.rounds import Measure, Size
-from benchmarks.streaming import PREFIX, Socket, news
+from benchmarks.streaming import PREFIX, Socket
 from benchmarks.stub import TICK
-from clients.events import Gap
+from clients.events import Gap, Ticks
+from clients.subscription import Subscription
 
 PATH = "from the session's end of the link through a running bridge to the client library (a stand-in publishes for the session)"
 MESSAGES = 60_000
@@ -23,15 +23,15 @@ def ours(size: Size) -> AbstractContextManager[Measure]:
     return streaming.ours(read, bursts=1, messages=size.of(MESSAGES), records=1)
 
 
-def read(events: Any, count: int) -> tuple[int, float]:
+def read(events: Subscription, count: int) -> tuple[int, float]:
     """Look at the bid of every tick."""
     bids, lost, seen = 0.0, 0, 0
-    for event in news(events):
-        if isinstance(event, Gap):
-            lost += event.missing or 0
-        else:
+    for event in events:
+        if isinstance(event, Ticks):
             bids += event.last.bid
             seen += 1
+        elif isinstance(event, Gap):
+            lost += event.missing or count
         if seen + lost >= count:
             break
     return lost, bids

@@ -144,7 +144,7 @@ def _wrong_protocol(version: int, request_id: str | None) -> WrongProtocol:
 
 
 def _salvage(frame: bytes) -> tuple[int | None, str | None]:
-    """Version and id of a frame that is not a good request, where they can be found."""
+    """Version and id of a frame that is not a good request or reply, where they can be found."""
     try:
         raw = _decode_keys(frame)
     except (msgspec.MsgspecError, ValueError, RecursionError):
@@ -237,11 +237,14 @@ def encode_failure(request_id: str, epoch: int, time_msc: int, error: BridgeErro
 
 
 def decode_reply(frame: bytes) -> ReplyMessage:
-    """The envelope of a reply. Raises `WrongProtocol` or `MalformedMessage`."""
+    """The envelope of a reply. Raises `WrongProtocol` or `MalformedMessage`, as `decode_request` does."""
     try:
         message = _decode_reply(frame)
     except (msgspec.MsgspecError, ValueError, RecursionError) as error:
-        raise MalformedMessage(f"not a reply: {_words(error)}") from None
+        version, request_id = _salvage(frame)
+        if version is not None and version != PROTOCOL_VERSION:
+            raise _wrong_protocol(version, request_id) from None
+        raise MalformedMessage(f"not a reply: {_words(error)}", request_id=request_id) from None
     if message.version != PROTOCOL_VERSION:
         raise _wrong_protocol(message.version, message.id)
     return message

@@ -21,6 +21,7 @@ from bridge.errors import (
     Busy,
     DeadlinePassed,
     InternalError,
+    InvalidParameters,
     MalformedMessage,
     NotConnected,
     OutcomeUnknown,
@@ -57,12 +58,13 @@ class GatewaySettings:
 
 @dataclass(slots=True)
 class Pending:
-    """A call that the session has not answered yet."""
+    """A call that the session has not answered yet; `unknown` is an order's whose client was told that its outcome is unknown."""
 
     message: RequestMessage
     routing_id: bytes
     deadline_s: float
     peer: Peer | None
+    unknown: bool = False
 
 
 Action = StartSession | KillSession
@@ -262,6 +264,18 @@ class Gateway:
         if local is not None:
             self._answer(routing_id, message, local(request, message, routing_id, now), now)
             return
+        if isinstance(request, SendOrder) and self._known_order(routing_id, message, request, peer, now):
+            return  # before all that could refuse it: an order that may have been executed must not be called "not executed"
+        try:
+            self._begin(routing_id, message, request, peer, now)
+        except Exception:
+            if isinstance(request, SendOrder):
+                self._outcomes.withdraw(message.id)
+            raise
+
+    def _begin(
+        self, routing_id: bytes, message: RequestMessage, request: Request[Any], peer: Peer | None, now: float
+    ) -> None:
         if self.connection.state is State.STOPPING:
             raise Stopping("the bridge is shutting down", next_step="connect again when it has been started anew")
         deadline_s = self._deadline(message, isinstance(request, SendOrder), now)
@@ -272,19 +286,13 @@ class Gateway:
             return
         if isinstance(request, GetTick) and not request.fresh and self._answer_tick(routing_id, message, request, now):
             return
-        if isinstance(request, SendOrder) and self._known_order(routing_id, message, request, peer, now):
-            return
-        try:
-            self._forward(routing_id, message, request, peer, deadline_s)
-        except BridgeError as error:
-            if isinstance(request, SendOrder):
-                self._outcomes.settle(message.id, error, lambda waiter, entry: None)
-            raise
+        self._forward(routing_id, message, request, peer, deadline_s)
 
     def _forward(
         self, routing_id: bytes, message: RequestMessage, request: Request[Any], peer: Peer | None, deadline_s: float
     ) -> None:
-        allowed = TRADES if isinstance(request, SendOrder) else READS
+        order = isinstance(request, SendOrder)
+        allowed = TRADES if order else READS
         if self.connection.state not in allowed:
             now = self.connection.now
             raise NotConnected(
@@ -292,7 +300,8 @@ class Gateway:
                 next_step=now.next_step or "wait for the connection",
                 state=now.state,
             )
-        if len(self._pending) >= self._settings.max_pending:
+        limit = self._settings.max_pending  # of which reads leave a tenth to orders
+        if len(self._pending) >= (limit if order else limit - limit // 10):
             raise Busy(f"{len(self._pending)} requests are waiting for the terminal", next_step="send fewer at a time")
         self._last_call += 1
         self._pending[self._last_call] = Pending(message, routing_id, deadline_s, peer)
@@ -326,19 +335,25 @@ class Gateway:
         return True
 
     def _answer_tick(self, routing_id: bytes, message: RequestMessage, request: GetTick, now: float) -> bool:
-        """From the stream, when it is live and the session shows progress, so that the age is true."""
+        """From the stream, when it is live and it is known when the terminal was last asked for the symbol, at the latest."""
         topic = self.topics.find(f"tick:{request.symbol}\0")
-        age_ms = self._supervision.watch.age_ms(now)
-        if topic is None or topic.stream is not Stream.LIVE or topic.body is None or age_ms is None:
+        if topic is None or topic.stream is not Stream.LIVE or not topic.body or self.connection.state is not State.CONNECTED:
             return False
-        if self.connection.state is not State.CONNECTED:
+        asked_s = self._supervision.watch.asked_s
+        if topic.published_s is not None and (asked_s is None or asked_s < topic.published_s):
+            asked_s = topic.published_s
+        if asked_s is None:
             return False
-        self._answer(routing_id, message, LastTick(topic.newest(), age_ms, "stream"), now)
+        self._answer(routing_id, message, LastTick(topic.newest(), round((now - asked_s) * 1000), "stream"), now)
         return True
 
     # ---- requests that the gateway answers -----------------------------------------------------------------------------------
 
     def _hello(self, request: Hello, message: RequestMessage, routing_id: bytes, now: float) -> Welcome:
+        if ":" in request.client_id:
+            raise InvalidParameters(
+                "a client id has no colon", next_step="make another id: its topics are client:ID and client:ID:N", field="client_id"
+            )
         self.peers.hello(request, now)
         settings = self._settings
         return Welcome(settings.software, settings.events, round(settings.heartbeat_s * 1000), self.connection.now)
@@ -379,11 +394,10 @@ class Gateway:
             else:
                 self.replies.append((pending.routing_id, self._reply(pending.message.id, bytes(outcome), now)))
             return
-        if pending.peer is not None:
-            if isinstance(outcome, BridgeError):
-                pending.peer.orders_failed += 1
-            else:
-                pending.peer.orders_done += 1
+        if pending.peer is not None:  # an order counts once, also one that was unknown before
+            pending.peer.orders_failed += isinstance(outcome, BridgeError) - pending.unknown
+            pending.peer.orders_done += not isinstance(outcome, BridgeError)
+            pending.unknown = isinstance(outcome, BridgeError)
 
         def answer(waiter: Waiter, entry: OrderEntry) -> None:
             if isinstance(outcome, BridgeError):
@@ -414,6 +428,8 @@ class Gateway:
 
     def receive_link(self, frame: bytes, now: float) -> None:
         """A frame from the session of the present generation."""
+        if not self._supervision.watch.running:
+            return  # its last words: it was given up after an earlier frame
         try:
             message = link.from_session(frame)
         except MalformedMessage as error:
@@ -467,6 +483,7 @@ class Gateway:
         """The session is gone or cannot be trusted: what it had not answered fails, its streams wait for the next one."""
         pending, self._pending = self._pending, {}
         self._soonest_s = float("inf")
+        self.link.clear()  # nothing meant for it may reach the next one
         for call in pending.values():
             if call.message.method == SendOrder.method:
                 self._settle(

@@ -42,7 +42,7 @@ PROTOCOL_VERSION = 1
 
 R = TypeVar("R")
 
-Id = Annotated[str, Meta(min_length=1, max_length=64, pattern=r"^[\x21-\x7e]+$")]
+Id = Annotated[str, Meta(min_length=1, max_length=64, pattern=r"^[\x21-\x7e]+\Z")]
 Name = Annotated[str, Meta(min_length=1, max_length=64)]
 Topic = Annotated[str, Meta(min_length=1, max_length=200)]
 ServerTime = Annotated[int, Meta(ge=0, le=2**31 - 1)]

@@ -53,6 +53,14 @@ class Outcomes:
             entry.waiters.append(waiter)
         return entry
 
+    def known(self, order_id: str) -> bool:
+        """Whether the id is in the books."""
+        return order_id in self._entries
+
+    def withdraw(self, order_id: str) -> None:
+        """The order was not even sent: its id is free again."""
+        self._entries.pop(order_id, None)
+
     def _forget(self) -> bool:
         for order_id, entry in self._entries.items():
             if entry.outcome is not None:

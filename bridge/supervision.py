@@ -46,6 +46,7 @@ class Supervision:
         self.watch = Watch(settings, random)
         self.begun = False
         self.session_pid: int | None = None
+        self._refusals = 0
 
     # ---- life ----------------------------------------------------------------------------------------------------------------
 
@@ -99,16 +100,21 @@ class Supervision:
             if state is State.STOPPING:
                 self._stopped(now)
             return
-        again_s = None if state is State.REFUSED else self.watch.lost(now)
-        gateway.transition(
-            trigger,
-            now,
-            cause=cause,
-            next_step=gateway.connection.now.next_step if again_s is None else AGAIN,
-            next_attempt_msc=None if again_s is None else gateway.time_msc(again_s),
-            attempt=self.watch.attempt,
-            generation=self.watch.generation,
-        )
+        if state is State.REFUSED:  # why it was refused stays what matters
+            refused = gateway.connection.now
+            gateway.transition(trigger, now, cause=refused.cause, cause_code=refused.cause_code, next_step=refused.next_step)
+            gateway.log(cause, now)
+        else:
+            again_s = self.watch.lost(now)
+            gateway.transition(
+                trigger,
+                now,
+                cause=cause,
+                next_step=AGAIN,
+                next_attempt_msc=gateway.time_msc(again_s),
+                attempt=self.watch.attempt,
+                generation=self.watch.generation,
+            )
         gateway.session_lost(cause, now)
 
     # ---- time ----------------------------------------------------------------------------------------------------------------
@@ -128,10 +134,10 @@ class Supervision:
         if watch.start_at_s is not None and now >= watch.start_at_s:
             self._spawn(now)
         if watch.attempt_at_s is not None and now >= watch.attempt_at_s:
-            watch.attempt_at_s = None
             self._attach(now)
 
     def _attach(self, now: float) -> None:
+        self.watch.attempt_at_s = None
         attempt = self.watch.attempt + 1
         self._gateway.transition(
             Trigger.ATTEMPT,
@@ -152,6 +158,7 @@ class Supervision:
             return
         watch.progressed(now)
         if isinstance(message, link.Health):
+            watch.checked(now)
             self._health(message, now)
         elif isinstance(message, link.Ready):
             watch.ready = True
@@ -170,6 +177,7 @@ class Supervision:
         if not gateway.connection.accepts(Trigger.ATTACHED):
             return
         self.watch.attached(now)
+        self._refusals = 0
         account = message.account
         gateway.transition(
             Trigger.ATTACHED,
@@ -184,7 +192,8 @@ class Supervision:
 
     def _attach_failed(self, message: link.AttachFailed, now: float) -> None:
         found = advice(message.code, message.text)
-        if found.refused and self._gateway.connection.accepts(Trigger.CREDENTIALS_REFUSED) and self.watch.attempt > 0:
+        self._refusals = self._refusals + 1 if found.refused else 0
+        if self._refusals > 1 and self._gateway.connection.accepts(Trigger.CREDENTIALS_REFUSED):  # once may be chance
             self._gateway.transition(
                 Trigger.CREDENTIALS_REFUSED,
                 now,

@@ -35,6 +35,8 @@ R = TypeVar("R")
 REMEMBERED = 1_000
 """Ids of finished calls that are kept, to tell a late reply from one that was never asked for."""
 HELLO_TIMEOUT_S = 5.0
+PROBE_S = 2.0
+"""Time between two greetings of a bridge that answers, but whose events do not come."""
 HELLO_RETRY_S = (0.5, 1.0, 2.0, 5.0)
 SILENT_HEARTBEATS = 3
 """Heartbeats that may be missing before the bridge counts as silent."""
@@ -66,6 +68,7 @@ class ClientSession:
         self.clock = BridgeClock()
         self.welcome: Welcome | None = None
         self.subscriptions = Subscriptions(hello.client_id, self._ask_snapshot)
+        self._listeners = self.subscriptions.listeners
         self._request = hello
         self._new_id = new_id
         self._random = random_fraction
@@ -77,6 +80,7 @@ class ClientSession:
         self._hello: Call[Welcome] | None = None
         self._hello_attempts = 0
         self._hello_retry_s: float | None = None
+        self._probe_s = 0.0
         self._late = self._duplicate = self._unknown = self._malformed = self._stale = self._restarts = 0
 
     # ---- requests ----------------------------------------------------------------------------------------------------------------
@@ -204,6 +208,7 @@ class ClientSession:
         if call.error is None:
             self._hello_attempts = 0
             self.welcome = call.result()
+            self._probe_s = self._now + PROBE_S
             self.subscriptions.connection = self.welcome.connection
             self.subscriptions.connect(events_endpoint(self.endpoint, self.welcome.events))
         elif self.welcome is not None:  # it knew us before: it went away, and may come back
@@ -240,8 +245,9 @@ class ClientSession:
             self._malformed += 1
             return
         self._now = self.subscriptions.now = now
-        if event.epoch == self.epoch or self._is_present(event.epoch):
-            self.subscriptions.receive(event)
+        if event[1] == self.epoch or self._is_present(event.epoch):
+            for listener in self._listeners.get(event[0]) or self.subscriptions.unheard(event.topic):
+                listener.receive(event)
 
     def subscribe(self, topics: Iterable[str], now: float, timeout_s: float, *, queue_limit: int = QUEUE_LIMIT) -> Join:
         """Begin to subscribe; a trailing `*` makes a prefix of a topic. Raises `InvalidParameters` for a topic that cannot be
@@ -297,7 +303,7 @@ class ClientSession:
     def next_deadline(self) -> float | None:
         """When `on_time` has something to do, if nothing is received before."""
         times = [call.deadline_s for call in self._calls.values()]
-        for at_s in (self.subscriptions.next_deadline(), self._hello_retry_s):
+        for at_s in (self.subscriptions.next_deadline(), self._hello_retry_s, self._silence_s()):
             if at_s is not None:
                 times.append(at_s)
         return min(times, default=None)
@@ -308,8 +314,15 @@ class ClientSession:
         for call in [call for call in self._calls.values() if call.deadline_s <= now]:
             self._end(call, silence(call, self.endpoint))
         self.subscriptions.on_time()
-        if self._hello_retry_s is not None and self._hello_retry_s <= now:
+        silence_s = self._silence_s()
+        if (silence_s is not None and silence_s <= now) or (self._hello_retry_s is not None and self._hello_retry_s <= now):
             self._say_hello(HELLO_TIMEOUT_S)
+
+    def _silence_s(self) -> float | None:
+        """When a silent bridge is to be greeted: it may have been started anew, with its events elsewhere."""
+        if self.welcome is None or self._hello is not None or self._hello_retry_s is not None:
+            return None
+        return max(self._probe_s, self.subscriptions.heartbeat_at_s + SILENT_HEARTBEATS * self.welcome.heartbeat_ms / 1e3)
 
 
 def events_endpoint(requests: str, events: str) -> str:

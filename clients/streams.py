@@ -32,7 +32,7 @@ class StreamCounters:
 class Feed:
     """The events of one subscription, in order of arrival, and a cursor for each of its topics."""
 
-    __slots__ = ("_overflow", "closed", "counters", "cursors", "exact", "limit", "prefixes", "queue")
+    __slots__ = ("_overflow", "closed", "counters", "cursors", "exact", "has_overflow", "limit", "prefixes", "queue")
 
     def __init__(self, exact: tuple[str, ...], prefixes: tuple[str, ...], limit: int = QUEUE_LIMIT) -> None:
         self.exact = exact
@@ -42,17 +42,19 @@ class Feed:
         self.counters = StreamCounters()
         self.cursors: dict[str, Cursor] = {topic: Cursor(topic, self) for topic in exact}
         self.closed = False
+        self.has_overflow = False  # events were dropped that have not been reported yet
         self._overflow: dict[str, tuple[int, int, int]] = {}  # topic: epoch, first and last sequence that found no room
 
     def push(self, item: Item, topic: str) -> None:
         """Queue an event, or note that there was no room for it; for a gap there always is."""
         if len(self.queue) < self.limit or isinstance(item, Gap):
-            if self._overflow:
+            if self.has_overflow:
                 self.flush_overflow()
             self.queue.append(item)
         else:
             epoch, first, _ = self._overflow.get(topic, (item.epoch, item.sequence, 0))
             self._overflow[topic] = epoch, first, item.sequence
+            self.has_overflow = True
             self.counters.overflowed += 1
 
     def flush_overflow(self) -> None:
@@ -63,11 +65,7 @@ class Feed:
             self.counters.missing += missing
             self.queue.append(Gap(topic, epoch, "overflow", first, last, missing))
         self._overflow.clear()
-
-    @property
-    def overflowing(self) -> bool:
-        """Whether events were dropped that have not been reported yet."""
-        return bool(self._overflow)
+        self.has_overflow = False
 
     def join_prefix(self, topic: str) -> Cursor:
         """The cursor of a topic that a prefix matched; such a stream begins with its first event, without a snapshot."""
@@ -84,13 +82,14 @@ class Feed:
 class Cursor:
     """How far one subscription is in one topic."""
 
-    __slots__ = ("_behind", "_held", "_make", "epoch", "feed", "sequence", "topic")
+    __slots__ = ("_behind", "_held", "_make", "_next", "epoch", "feed", "sequence", "topic")
 
     def __init__(self, topic: str, feed: Feed) -> None:
         self.topic = topic
         self.feed = feed
         self.epoch = 0
         self.sequence: int | None = None  # None: the next event is the first, whatever its number
+        self._next = -1  # the number that needs no second look; -1 while there is none
         self._make = maker(topic)
         self._held: deque[Event] | None = deque(maxlen=feed.limit)  # events that wait for the snapshot
         self._behind: int | None = None  # what the last heartbeat counted beyond `sequence`
@@ -101,27 +100,49 @@ class Cursor:
 
     def receive(self, event: Event) -> None:
         """An event of this topic, of the bridge's present epoch."""
-        if self._held is not None:
-            self._held.append(event)
+        _, epoch, sequence, _, _, _ = event
+        if sequence != self._next or epoch != self.epoch:
+            self._receive_irregular(event)
             return
-        sequence = event.sequence
-        if self.sequence is not None and event.epoch == self.epoch:
-            if sequence <= self.sequence:
-                self.feed.counters.duplicates += 1
-                return
-            first = self.sequence + 1
-        else:
-            first = sequence
         try:
             item = self._make(event, False)
         except MalformedMessage:
             self.feed.counters.malformed += 1  # counts as not received: the next event will show the gap
             return
+        self.sequence = sequence
+        self._next = sequence + 1
+        feed = self.feed
+        if feed.has_overflow or len(feed.queue) >= feed.limit:
+            feed.push(item, self.topic)
+        else:
+            feed.queue.append(item)
+
+    def _receive_irregular(self, event: Event) -> None:
+        """An event that is not the next one: kept, first, doubled, or behind a gap."""
+        if self._held is not None:
+            self._held.append(event)
+            return
+        sequence = event.sequence
+        first = sequence
+        if self.sequence is not None and event.epoch == self.epoch:
+            if sequence <= self.sequence:
+                self.feed.counters.duplicates += 1
+                return
+            first = self.sequence + 1
+        try:
+            item = self._make(event, False)
+        except MalformedMessage:
+            self.feed.counters.malformed += 1
+            return
         if sequence != first:
             self._gap(False, first, sequence - 1)
         self.epoch = event.epoch
-        self.sequence = sequence
+        self._set(sequence)
         self.feed.push(item, self.topic)
+
+    def _set(self, sequence: int | None) -> None:
+        self.sequence = sequence
+        self._next = -1 if sequence is None or self._held is not None else sequence + 1
 
     def splice(self, snapshot: Event | None, epoch: int, sequence: int) -> None:
         """The state of the topic at `sequence`, or None when there is none yet; then what was kept and is newer.
@@ -131,7 +152,8 @@ class Cursor:
         if snapshot is not None:
             self.feed.push(self._make(snapshot, True), self.topic)
         held, self._held = self._held, None
-        self.epoch, self.sequence = epoch, sequence
+        self.epoch = epoch
+        self._set(sequence)
         for event in held or ():
             if event.epoch == epoch and event.sequence > sequence:
                 self.receive(event)
@@ -141,9 +163,9 @@ class Cursor:
         if self.sequence is not None:
             self.feed.counters.gaps += 1
             self.feed.push(Gap(self.topic, epoch, "epoch", None, None, None), self.topic)
-        self.sequence = None
         self._behind = None
         self._held = None if begin_anywhere else deque(maxlen=self.feed.limit)
+        self._set(None)
 
     def heartbeat(self, newest: int) -> None:
         """The bridge has published up to `newest`: what it counted one heartbeat ago must be here by now."""
@@ -151,7 +173,7 @@ class Cursor:
             return
         if self._behind is not None and self._behind > self.sequence:
             self._gap(True, self.sequence + 1, self._behind)
-            self.sequence = self._behind
+            self._set(self._behind)
         self._behind = newest if newest > self.sequence else None
 
     def _gap(self, by_heartbeat: bool, first: int, last: int) -> None:

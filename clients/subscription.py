@@ -36,7 +36,7 @@ class Subscription:
         while True:
             while queue:
                 yield take()
-            if feed.overflowing:
+            if feed.has_overflow:
                 feed.flush_overflow()
             elif feed.closed:
                 return
@@ -47,7 +47,7 @@ class Subscription:
         """The next event, waiting for it at most `timeout_s` seconds; None when there is none."""
         feed = self._feed
         if not feed.queue:
-            if feed.overflowing:
+            if feed.has_overflow:
                 feed.flush_overflow()
             else:
                 until_s = time.monotonic() + timeout_s

@@ -59,6 +59,7 @@ class Subscriptions:
         self.connection: ConnectionState | None = None
         self.heartbeat: Heartbeat | None = None
         self.heartbeat_us = 0
+        self.heartbeat_at_s = 0.0
         self.malformed = 0
         self.unrouted = 0
         self.ask_snapshot = ask_snapshot
@@ -66,7 +67,7 @@ class Subscriptions:
         self._actions: deque[Action] = deque()
         self._endpoint = ""
         self._wanted: Counter[bytes] = Counter()
-        self._listeners: dict[str, list[Listener]] = {}
+        self.listeners: dict[str, list[Listener]] = {}
         self._joins: list[Join] = []
         self._proofs: dict[int, Join] = {}
         self._numbers = 0
@@ -114,12 +115,7 @@ class Subscriptions:
 
     # ---- events ------------------------------------------------------------------------------------------------------------------
 
-    def receive(self, event: Event) -> None:
-        """An event of the present epoch."""
-        for listener in self._listeners.get(event.topic) or self._unheard(event.topic):
-            listener.receive(event)
-
-    def _unheard(self, topic: str) -> list[Listener]:
+    def unheard(self, topic: str) -> list[Listener]:
         """The listeners of a topic that had none: a proof, the first event of a topic that a prefix matches, or one that came too
         late."""
         number = topic.removeprefix(f"{self._own_topic}:")
@@ -135,10 +131,10 @@ class Subscriptions:
 
     def _listeners_of(self, topic: str) -> list[Listener]:
         """The listeners of a topic; when it is new, those whose prefix matches it."""
-        if topic not in self._listeners:
+        if topic not in self.listeners:
             matching = (feed for feed in self.feeds if any(topic.startswith(prefix) for prefix in feed.prefixes))
-            self._listeners[topic] = [feed.cursors.get(topic) or feed.join_prefix(topic) for feed in matching]
-        return self._listeners[topic]
+            self.listeners[topic] = [feed.cursors.get(topic) or feed.join_prefix(topic) for feed in matching]
+        return self.listeners[topic]
 
     def _on_events_up(self, _event: Event) -> None:
         self.events_up = True
@@ -156,6 +152,7 @@ class Subscriptions:
             return
         self.heartbeat = body
         self.heartbeat_us = event.time_us
+        self.heartbeat_at_s = self.now
         for feed in self.feeds:
             for topic, cursor in feed.cursors.items():
                 newest = body.sequences.get(topic)
@@ -181,7 +178,7 @@ class Subscriptions:
         self.feeds.append(feed)
         for prefix in prefixes:
             self._want(prefix.encode())
-            for topic, listeners in self._listeners.items():
+            for topic, listeners in self.listeners.items():
                 if topic.startswith(prefix) and topic not in feed.cursors and topic != self._own_topic:
                     listeners.append(feed.join_prefix(topic))
         return self._join(feed, self.now + timeout_s, timeout_s)
@@ -195,10 +192,10 @@ class Subscriptions:
         for join in [join for join in self._joins if join.feed is feed]:
             join.cancel()
         for topic, cursor in feed.cursors.items():
-            listeners = self._listeners[topic]
+            listeners = self.listeners[topic]
             listeners.remove(cursor)
             if not listeners:
-                del self._listeners[topic]
+                del self.listeners[topic]
             if topic in feed.exact:
                 self._unwant(topic.encode() + b"\0")
         for prefix in feed.prefixes:

@@ -71,6 +71,6 @@ class ClientDesk:
         self.counts.done += 1
         result = outcome.result
         self._strategy.log.info(
-            "order %s outcome=%s price=%g order=%d deal=%d", what, outcome.outcome, result.price, result.order, result.deal
+            "order %s outcome=%s price=%s order=%d deal=%d", what, outcome.outcome, result.price, result.order, result.deal
         )
         return outcome

@@ -133,7 +133,7 @@ class Runner:
                 return bars
             self._wait(subscription, RETRY_S)
         raise StartRefused(
-            f"{strategy.name} needs {strategy.warmup} closed {strategy.timeframe} bars of {strategy.symbol}; the terminal has {len(bars)}",
+            f"{strategy.name} needs {strategy.warmup} closed {strategy.timeframe} bars of {strategy.symbol}, there are {len(bars)}",
             next_step="open that chart in the terminal and scroll back, raise its `Max. bars in chart`, or use smaller periods",
         )
 

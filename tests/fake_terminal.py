@@ -56,6 +56,10 @@ class FakeTerminal(Terminal):
         """The next calls of a method of this class fail."""
         self._failures[function] += [TerminalError(function, code, text)] * times
 
+    def recover(self) -> None:
+        """No more failures."""
+        self._failures.clear()
+
     def _called(self, function: str) -> None:
         self.calls.append(function)
         self.before(function)

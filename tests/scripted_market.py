@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from bridge.mt5api.structs import TICK_DTYPE
+from bridge.records import Account
 from bridge.terminal.simulator.profile import PROFILES, Profile
 from bridge.terminal.simulator.replay import Replay
 from bridge.terminal.simulator.world import World
@@ -106,9 +107,7 @@ class Desk:
         return [Deal(*row) for row in self.ask("history_deals_get", 0, 2**31 - 1, None, None, None)]
 
     @property
-    def account(self) -> Any:
-        from bridge.records import Account
-
+    def account(self) -> Account:
         return Account(*self.ask("account_info"))
 
 

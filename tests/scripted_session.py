@@ -33,7 +33,7 @@ BUY = SendOrder(TradeRequest(action=1, symbol="EURUSD", volume=0.1, price=1.1))
 
 def blank(kind: type[R], **given: Any) -> R:
     """A record with every field at zero but those given."""
-    return kind(**{name: BLANK[hint] for name, hint in get_type_hints(kind).items()} | given)
+    return kind(**{name: BLANK[hint] for name, hint in get_type_hints(kind).items() if name not in given}, **given)
 
 
 def ticks(*bids: float) -> bytes:
@@ -89,7 +89,7 @@ class Bench:
     def run(self, seconds: float) -> None:
         """Let time pass: everything happens when it falls due."""
         until = self.now + seconds
-        while True:
+        for _ in range(100_000):
             due = min(self.gateway.next_deadline(), self._script[0][0] if self._script else until)
             if due > until:
                 break
@@ -100,6 +100,8 @@ class Bench:
             self.take()
             if due == until:
                 break
+        else:
+            raise AssertionError("what falls due is not done")
         self.now = until
 
     # ---- the session ---------------------------------------------------------------------------------------------------------
@@ -118,6 +120,10 @@ class Bench:
             self.later(every_s, health)
 
         health()
+
+    def silence(self) -> None:
+        """What was to be done later is not done."""
+        self._script.clear()
 
     def exit(self, cause: str = "the session process was killed by signal 9") -> None:
         """The session's process ends."""

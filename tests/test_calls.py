@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from fake_terminal import T0, FakeTerminal, bar, record, rows, tick
 from msgspec import Raw, msgpack
 
 from bridge.codec import pack as pack_message
@@ -32,7 +33,6 @@ from bridge.messages import (
 from bridge.session.calls import CALLS, LIMITS_S, perform
 from bridge.terminal import TerminalError
 from bridge.trading import Position, TradeRequest
-from fake_terminal import T0, FakeTerminal, bar, record, rows, tick
 
 
 @pytest.fixture
@@ -56,7 +56,8 @@ REQUEST = TradeRequest(action=1, symbol="EURUSD", volume=0.1)
     "request_",
     [
         GetAccount(), GetTerminal(), GetSymbols(), GetSymbol("EURUSD"), GetTick("EURUSD"), GetRates("EURUSD", "M1"),
-        GetTicks("EURUSD", T0), GetPositions(), GetOrders(), GetHistoryOrders(), GetDeals(), CheckOrder(REQUEST), SendOrder(REQUEST),
+        GetTicks("EURUSD", T0), GetPositions(), GetOrders(), GetHistoryOrders(), GetDeals(), CheckOrder(REQUEST),
+        SendOrder(REQUEST),
         CalcMargin(0, "EURUSD", 1.0, 2.0), CalcProfit(0, "EURUSD", 1.0, 2.0, 3.0),
     ],
     ids=lambda request_: request_.method,
@@ -145,7 +146,8 @@ def test_a_lost_link_is_the_cause(terminal: FakeTerminal) -> None:
 
 
 def test_bad_parameters(terminal: FakeTerminal) -> None:
-    for method, params in (("symbol", {}), ("rates", {"symbol": "EURUSD", "timeframe": "M1", "count": 0}), ("order", {"request": 1})):
+    rates = {"symbol": "EURUSD", "timeframe": "M1", "count": 0}
+    for method, params in (("symbol", {}), ("rates", rates), ("order", {"request": 1})):
         with pytest.raises(InvalidParameters):
             perform(terminal, method, Raw(msgpack.encode(params)))
     with pytest.raises(BridgeError):

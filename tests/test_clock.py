@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from bridge.terminal.simulator.clock import SimulatedClock, server_time_msc
 
 
-def _server(*utc: int) -> datetime:
-    msc = server_time_msc(int(datetime(*utc, tzinfo=UTC).timestamp() * 1000))  # type: ignore[arg-type]
+def _server(year: int, month: int, day: int, hour: int) -> datetime:
+    msc = server_time_msc(int(datetime(year, month, day, hour, tzinfo=UTC).timestamp() * 1000))
     return datetime.fromtimestamp(msc / 1000, UTC).replace(tzinfo=None)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from fake_terminal import FakeTerminal, tick
 from msgspec import Raw, msgpack
 
 from bridge.codec import pack as pack_message
@@ -32,8 +33,8 @@ from bridge.session.link import (
     pack,
 )
 from bridge.terminal import Credentials
+from bridge.ticks import TIMEFRAMES
 from bridge.trading import TradeRequest
-from fake_terminal import FakeTerminal, tick
 
 ORDER = SendOrder(TradeRequest(action=1, symbol="EURUSD", volume=0.1))
 
@@ -157,7 +158,7 @@ def test_the_link_breaks_and_is_made_again(attached: Bench) -> None:
     said = attached.pass_time(3)
     assert only(said, Lost) == [Lost("tick", -10_001, "IPC send failed")]
     assert [message.code for message in only(said, Failed)] == ["not_connected", "not_connected"]
-    attached.terminal._failures.clear()
+    attached.terminal.recover()
     attached.terminal.ticks["EURUSD"] += tick(1) + tick(2)
     said = attached.connect() + attached.pass_time(1)
     assert len(only(said, Attached)) == 1
@@ -231,11 +232,12 @@ def test_streams_get_their_turn_between_calls(attached: Bench) -> None:
 
 
 def test_calls_get_their_turn_between_streams(attached: Bench) -> None:
-    attached.session.receive(StartStream("tick:EURUSD"))
+    for timeframe in TIMEFRAMES:
+        attached.session.receive(StartStream(f"bar:EURUSD:{timeframe}"))
     attached.settle()
     number = attached.call(GetPositions())
     attached.now += 100
-    for _ in range(4):
+    for _ in range(3):
         attached.step()
     assert [message.id for message in only(attached.said, Result)] == [number]
 
@@ -290,20 +292,25 @@ def test_the_account_is_published_before_its_stream_is_said_to_run(attached: Ben
 
 
 def test_events_before_a_state_are_sent_before_it(attached: Bench) -> None:
-    attached.session.receive(StartStream("tick:EURUSD"))
+    names = ("EURUSD", "GBPUSD")
+    for name in names:
+        attached.terminal.ticks[name] = tick(0)
+        attached.session.receive(StartStream(f"tick:{name}"))
     attached.settle()
     for number in range(1, 200):
-        attached.terminal.ticks["EURUSD"] += tick(number)
-        attached.session.receive(StartStream("tick:EURUSD"))
+        for name in names:
+            attached.terminal.ticks[name] += tick(number)
+            attached.session.receive(StartStream(f"tick:{name}"))
         attached.now += 0.003
-        attached.step()
-        attached.step()
-    said, newest = attached.settle(), tick(0)
-    for message in said:
+        for _ in range(number % 5):
+            attached.step()
+    newest = {f"tick:{name}": tick(0) for name in names}
+    for message in attached.settle():
         if isinstance(message, Publish):
-            newest = message.events[-1][2][-60:]
+            for topic, _, body in message.events:
+                newest[topic] = body[-60:]
         if isinstance(message, Started):
-            assert message.body == newest
+            assert message.body == newest[message.topic]
 
 
 def test_a_stream_that_cannot_start(attached: Bench) -> None:
@@ -355,3 +362,11 @@ def test_stop_detaches(attached: Bench) -> None:
     assert attached.session.stopped
     attached.session.close()
     assert attached.terminal.calls[-1] == "detach"
+
+
+def test_a_terminal_that_refuses_to_tell_its_state_is_reported(attached: Bench) -> None:
+    attached.terminal.fail("info", -1, "Terminal: Call failed")
+    said = attached.pass_time(0.6)
+    assert len(only(said, Idle)) == 1
+    assert [event[0] for message in only(said, Publish) for event in message.events] == ["log"]
+    assert only(said, Lost) == []

@@ -39,8 +39,8 @@ def test_calculation_modes_are_those_of_the_package() -> None:
 
 
 def test_margin_modes_are_those_of_the_package() -> None:
-    assert enums.MarginMode.HEDGING == CONSTANTS["ACCOUNT_MARGIN_MODE_RETAIL_HEDGING"]
-    assert enums.MarginMode.NETTING == CONSTANTS["ACCOUNT_MARGIN_MODE_RETAIL_NETTING"]
+    assert CONSTANTS["ACCOUNT_MARGIN_MODE_RETAIL_HEDGING"] == enums.MarginMode.HEDGING
+    assert CONSTANTS["ACCOUNT_MARGIN_MODE_RETAIL_NETTING"] == enums.MarginMode.NETTING
 
 
 def test_every_return_code_of_the_package_exists_and_has_a_text() -> None:

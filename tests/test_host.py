@@ -17,8 +17,9 @@ import zmq
 from fake_terminal import FakeTerminal, tick
 
 from bridge.codec import pack as pack_message
+from bridge.errors import ConfigError
 from bridge.messages import GetAccount, Request, SendOrder
-from bridge.session.host import FAULT, run
+from bridge.session.host import FAULT, MISUSED, run
 from bridge.session.link import (
     Attached,
     Call,
@@ -205,3 +206,13 @@ def test_secrets_are_not_shown() -> None:
     assert "TOKEN" not in repr(settings)
     assert "SECRET" not in repr(settings)
     assert SessionSettings.from_json(settings.to_json()) == settings
+
+
+def test_a_terminal_that_cannot_be_opened_is_one_line(
+    context: Context, gateway: Gateway, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def refuse(name: str) -> FakeTerminal:
+        raise ConfigError(f"no terminal {name!r}", next_step="use another")
+
+    assert run(SessionSettings(gateway.endpoint, "t", "nonsense"), context, refuse) == MISUSED
+    assert capsys.readouterr().err == "session: no terminal 'nonsense'; use another\n"

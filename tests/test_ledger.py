@@ -1,77 +1,51 @@
-"""What happened between two looks at the account."""
-
 from __future__ import annotations
 
 from dataclasses import replace
 
-from hypothesis import given
-from hypothesis import strategies as st
+from scripted_market import START_MSC, Desk
 
-from bridge.session.ledger import Ledger, diff, ledger
-from bridge.trading import Order, Position
-from fake_terminal import record
-
-P = record(Position, ticket=5, identifier=5, volume=0.1, price_open=1.1, symbol="EURUSD")
-O = record(Order, ticket=9, volume_initial=0.1, volume_current=0.1, state=1, symbol="EURUSD")
+from bridge.terminal.simulator.enums import OrderState
+from bridge.terminal.simulator.ledger import Ledger
 
 
-def kinds(before: Ledger, after: Ledger) -> list[tuple[str, int]]:
-    return [(event.kind, (event.position or event.order).ticket) for event in diff(before, after)]  # type: ignore[union-attr]
+def test_a_deposit_is_a_deal_without_order_and_symbol() -> None:
+    ledger = Ledger()
+    deal = ledger.deposit(1000.0, START_MSC, "hello")
+    assert (deal.type, deal.order, deal.symbol, deal.volume, deal.position_id) == (2, 0, "", 0.0, 0)
+    assert ledger.balance == 1000.0
+    assert ledger.drain() == {("deals", deal.ticket)}
+    assert ledger.drain() == set()
 
 
-def test_equal_looks_show_nothing() -> None:
-    assert kinds(ledger([P], [O]), ledger([P], [O])) == []
+def test_a_deal_changes_the_balance_by_everything_in_it() -> None:
+    ledger = Ledger()
+    deal = ledger.deposit(0.0, START_MSC)
+    ledger.put_deal(replace(deal, profit=10.0, swap=-1.0, commission=-0.5, fee=-0.25))
+    assert ledger.balance == 8.25
 
 
-def test_the_price_alone_is_no_change() -> None:
-    moved = ledger([replace(P, price_current=1.5, profit=40.0)], [replace(O, price_current=1.5)])
-    assert kinds(ledger([P], [O]), moved) == []
+def test_the_balance_keeps_the_currencys_digits() -> None:
+    ledger = Ledger()
+    for _ in range(1000):
+        ledger.deposit(0.1, START_MSC)
+    assert ledger.balance == 100.0
 
 
-def test_opened_changed_closed() -> None:
-    assert kinds(ledger([], []), ledger([P], [])) == [("position_opened", 5)]
-    assert kinds(ledger([P], []), ledger([replace(P, sl=1.0)], [])) == [("position_changed", 5)]
-    assert kinds(ledger([P], []), ledger([], [])) == [("position_closed", 5)]
+def test_changes_name_the_rows_that_moved() -> None:
+    desk = Desk()
+    ledger = desk.world.server.ledger
+    desk.done(action=5, type=2, symbol="EURUSD", volume=0.1, price=1.0, type_filling=2)
+    (order,) = ledger.orders.values()
+    ledger.drain()
+    version = ledger.version
+    ledger.end_order(order, OrderState.CANCELED, START_MSC + 5)
+    assert ledger.drain() == {("orders", order.ticket), ("history", order.ticket)}
+    assert ledger.version > version
+    assert ledger.history[order.ticket].time_done_msc == START_MSC + 5
+    assert ledger.orders == {}
 
 
-def test_a_filled_pending_order_goes_before_its_position_opens() -> None:
-    filled = replace(P, ticket=9, identifier=9)
-    assert kinds(ledger([], [O]), ledger([filled], [])) == [("order_gone", 9), ("position_opened", 9)]
-
-
-def test_a_reversal_on_a_netting_account_is_a_change() -> None:
-    reversed_ = replace(P, ticket=77, type=1)
-    assert kinds(ledger([P], []), ledger([reversed_], [])) == [("position_changed", 77)]
-
-
-def test_an_order_partly_filled_is_a_change() -> None:
-    assert kinds(ledger([], [O]), ledger([], [replace(O, volume_current=0.04, state=3)])) == [("order_changed", 9)]
-
-
-looks = st.builds(
-    lambda positions, orders: ledger(
-        [replace(P, ticket=ticket, identifier=ticket, volume=volume) for ticket, volume in positions.items()],
-        [replace(O, ticket=ticket, sl=level) for ticket, level in orders.items()],
-    ),
-    st.dictionaries(st.integers(1, 6), st.sampled_from([0.1, 0.2])),
-    st.dictionaries(st.integers(1, 6), st.sampled_from([0.0, 1.0])),
-)
-
-
-@given(looks, looks)
-def test_the_events_lead_from_one_look_to_the_next(before: Ledger, after: Ledger) -> None:
-    positions, orders = dict(before.positions), dict(before.orders)
-    for event in diff(before, after):
-        if event.position is not None:
-            if event.kind == "position_closed":
-                del positions[event.position.identifier]
-            else:
-                assert (event.position.identifier in positions) == (event.kind == "position_changed")
-                positions[event.position.identifier] = event.position
-        elif event.order is not None:
-            if event.kind == "order_gone":
-                del orders[event.order.ticket]
-            else:
-                assert (event.order.ticket in orders) == (event.kind == "order_changed")
-                orders[event.order.ticket] = event.order
-    assert (positions, orders) == (after.positions, after.orders)
+def test_tickets_are_never_given_twice() -> None:
+    ledger = Ledger()
+    assert [ledger.take_order_ticket() for _ in range(3)] == [50_000_001, 50_000_002, 50_000_003]
+    assert [ledger.take_deal_ticket() for _ in range(2)] == [40_000_001, 40_000_002]

@@ -172,6 +172,36 @@ def test_the_rest_of_a_partial_fill_is_filled_by_later_ticks() -> None:
     assert desk.history[-1].state == 4
 
 
+def test_a_hedged_order_is_filled_in_parts_into_one_position() -> None:
+    ticks = [(-1000, 1.1, 1.1002), (1000, 1.105, 1.1052), (2000, 1.106, 1.1062), (3000, 1.107, 1.1072)]
+    desk = Desk({"EURUSD": ticks}, of=profile(contract={"exemode": 3, "filling_mode": 7}, liquidity=1.0))
+    opened = desk.send(action=1, symbol="EURUSD", volume=2.5, type_filling=2).order
+    desk.wait(2500)
+    assert [(p.ticket, p.volume) for p in desk.positions] == [(opened, 2.5)]
+    closed = desk.send(action=1, symbol="EURUSD", type=1, volume=2.5, type_filling=2, position=opened).order
+    assert desk.positions[0].volume == 1.5
+    desk.wait(2000)
+    assert desk.positions[0].volume == 0.5
+    assert [(o.ticket, o.volume_current, o.position_id) for o in desk.orders] == [(closed, 0.5, opened)]
+
+
+def test_the_rest_of_an_order_ends_with_its_position() -> None:
+    ticks = [(-1000, 1.1, 1.1002), (1000, 1.095, 1.0952), (2000, 1.094, 1.0942)]
+    desk = Desk({"EURUSD": ticks}, of=profile(contract={"exemode": 3, "filling_mode": 7}, liquidity=1.0))
+    desk.send(action=1, symbol="EURUSD", volume=4.0, type_filling=2)
+    desk.done(action=6, position=desk.positions[0].ticket, sl=1.096)
+    desk.wait(2500)
+    assert (desk.positions, desk.orders) == ([], [])
+    assert [order.state for order in desk.history] == [4, 2]
+
+
+def test_order_check_of_a_close_frees_margin() -> None:
+    desk = Desk()
+    ticket = desk.buy(0.3).order
+    check = desk.check(action=1, type=1, symbol="EURUSD", volume=0.1, position=ticket)
+    assert (check.retcode, check.margin) == (0, 220.04)
+
+
 def test_instant_execution_requotes() -> None:
     desk = Desk(of=profile("instant"))
     result = desk.send(action=1, symbol="EURUSD", volume=0.1, price=1.1000, deviation=10)

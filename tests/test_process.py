@@ -3,6 +3,7 @@ from __future__ import annotations
 import os
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 import threading
@@ -14,11 +15,23 @@ from typing import Any
 import pytest
 from scripted_market import START_MSC, market, request
 
+from bridge.mt5api.backend import LinkLost
 from bridge.terminal.simulator.clock import SimulatedClock
 from bridge.terminal.simulator.link import FrameReader, SocketBackend, pack_frame
 from bridge.terminal.simulator.process import TerminalProcess, run
-from bridge.terminal.simulator.settings import TerminalSettings
+from bridge.terminal.simulator.settings import Furnished, TerminalSettings
 from bridge.terminal.simulator.world import World
+
+EVER = (0, 2**31 - 1, None, None, None)
+BOOKS = (
+    ("positions_get", (None, None, None)), ("history_orders_get", EVER), ("history_deals_get", EVER), ("account_info", ()),
+    ("symbol_info_tick", ("EURUSD",)),
+)  # fmt: skip
+
+GARBAGE = (
+    b"GET / HTTP/1.1\r\n\r\n", b"\xff" * 64, pack_frame({"no": "request"}), pack_frame(["f"]), pack_frame([1, []]),
+    b"\x01\0\0\0\xc1",
+)  # fmt: skip
 
 STATUS = {"now_msc", "start_msc", "speed", "held", "symbols", "attached", "orders", "positions", "deals"}
 
@@ -31,11 +44,20 @@ class Terminal:
         listener = socket.create_server(("127.0.0.1", 0))
         self.monotonic_s = 0.0
         clock = SimulatedClock.starting(START_MSC, monotonic_s=0.0, held=held)
-        self.process = TerminalProcess(listener, World(replay, START_MSC), clock, replay, lambda: self.monotonic_s)
+        self.process = TerminalProcess(
+            listener, Furnished(World(replay, START_MSC), clock, replay, None), lambda: self.monotonic_s
+        )
         self.address = "tcp://{}:{}".format(*listener.getsockname())
         self.backends: list[SocketBackend] = []
-        self.thread = threading.Thread(target=self.process.serve)
+        self.failure: Exception | None = None
+        self.thread = threading.Thread(target=self._serve)
         self.thread.start()
+
+    def _serve(self) -> None:
+        try:
+            self.process.serve()
+        except sqlite3.Error as error:
+            self.failure = error
 
     def attach(self) -> SocketBackend:
         backend = SocketBackend()
@@ -106,7 +128,7 @@ def test_hold_and_release() -> None:
 def test_a_program_that_sends_garbage_disturbs_nobody() -> None:
     with serving() as terminal:
         good = terminal.attach()
-        for garbage in (b"GET / HTTP/1.1\r\n\r\n", b"\xff" * 64, pack_frame({"no": "request"}), pack_frame(["f"]), b"\x01\0\0\0\xc1"):
+        for garbage in GARBAGE:
             with terminal.raw() as bad:
                 bad.sendall(garbage)
                 assert bad.recv(1) == b""
@@ -123,13 +145,31 @@ def test_a_program_that_vanishes_or_does_not_read_disturbs_nobody() -> None:
         vanished.close()
         for _ in range(20):
             assert ask(good, "positions_total") == 0
+        assert max(len(client.unsent) for client in terminal.process.attached.values()) < 200_000
         deaf.close()
+
+
+def test_nothing_is_answered_that_could_not_be_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    class FullDisk:
+        def save(self, world: World) -> None:
+            if world.server.ledger.positions:
+                raise sqlite3.OperationalError("disk is full")
+
+    with serving() as terminal:
+        program = terminal.attach()
+        assert ask(program, "positions_total") == 0
+        monkeypatch.setattr(terminal.process, "store", FullDisk())
+        with pytest.raises(LinkLost):
+            program.call("order_send", [request(symbol="EURUSD", volume=0.1)])
+        terminal.thread.join(5)
+        assert str(terminal.failure) == "disk is full"
 
 
 def test_pipelined_requests_are_answered_in_order() -> None:
     with serving() as terminal, terminal.raw() as program:
         program.sendall(b"".join(pack_frame([name, []]) for name in ("orders_total", "version", "no_such")))
-        reader, replies = FrameReader(), []
+        reader = FrameReader()
+        replies: list[Any] = []
         while len(replies) < 3:
             replies += reader.feed(program.recv(65536))
         assert [reply[0] for reply in replies] == [1, 1, -2]
@@ -144,6 +184,20 @@ def test_a_fault_of_the_simulator_is_an_answer(monkeypatch: pytest.MonkeyPatch, 
         assert "division by zero" in caplog.text
         monkeypatch.undo()
         assert ask(program, "version")[0] == 500
+
+
+def test_switches_and_forced_return_codes() -> None:
+    with serving() as terminal:
+        program = terminal.attach()
+        buy = request(symbol="EURUSD", volume=0.1)
+        ask(program, "control.switch", "trade_allowed", False)
+        assert ask(program, "terminal_info")[4] is False
+        assert ask(program, "order_send", buy)[0] == 10027
+        ask(program, "control.switch", "trade_allowed", True)
+        ask(program, "control.refuse", 10012, 2)
+        assert [ask(program, "order_send", buy)[0] for _ in range(3)] == [10012, 10012, 10009]
+        assert program.call("control.switch", ["colour", True])[0] == -2
+        assert program.call("control.refuse", [10009, 1])[1].startswith("control.refuse takes the return code of a refusal")
 
 
 def test_a_port_in_use_is_one_line_and_exit_code_1(capsys: pytest.CaptureFixture[str]) -> None:
@@ -193,7 +247,7 @@ SCRIPT = """
 import sys
 from pathlib import Path
 from bridge.terminal.simulator.process import run
-from bridge.terminal.simulator.settings import TerminalSettings
+from bridge.terminal.simulator.settings import Furnished, TerminalSettings
 if __name__ == "__main__":
     sys.exit(run(TerminalSettings(listen=("127.0.0.1", 0), {options})))
 """
@@ -232,6 +286,18 @@ def test_a_stop_signal_ends_a_real_process_cleanly() -> None:
         assert process.wait(10) == 0
         assert process.stdout is not None
         assert process.stdout.read() == ""
+
+
+def test_an_account_survives_a_killed_terminal(tmp_path: Path) -> None:
+    options = f"state=Path({str(tmp_path / 'state.db')!r}), start_msc={START_MSC}, held=True"
+    with real(options) as (process, program):
+        result = ask(program, "order_send", request(symbol="EURUSD", volume=0.1))
+        before = [ask(program, name, *args) for name, args in BOOKS]
+        process.kill()
+    with real(options) as (_, program):
+        assert [ask(program, name, *args) for name, args in BOOKS] == before
+        closing = request(symbol="EURUSD", volume=0.1, type=1, position=result[2])
+        assert ask(program, "order_send", closing)[2] == result[2] + 1
 
 
 def test_a_real_process_ends_with_its_parent() -> None:

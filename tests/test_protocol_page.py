@@ -1,4 +1,4 @@
-"""The tables of `docs/protocol.md` against the code, in both directions: what either has, the other has, with the same type, default and order."""
+"""The tables of `docs/protocol.md` and the code have the same messages, fields, types, defaults and numbers, in the same order."""
 
 from __future__ import annotations
 
@@ -43,7 +43,8 @@ Row = dict[str, str]
 def tables(text: str) -> list[tuple[str, list[Row]]]:
     """Every table with the last line of text before it; cells without backticks."""
     found: list[tuple[str, list[Row]]] = []
-    caption, header = "", []
+    caption = ""
+    header: list[str] = []
     for line in text.splitlines():
         if not line.startswith("|"):
             caption, header = line.strip() or caption, []
@@ -115,7 +116,7 @@ def default(field: dataclasses.Field[Any]) -> str:
     return "`nil`" if field.default is None else f"`{json.dumps(field.default)}`"
 
 
-# ---- messages ---------------------------------------------------------------------------------------------------------------------
+# ---- messages --------------------------------------------------------------------------------------------------------------------
 
 
 def test_every_message_has_a_table_and_every_table_a_message() -> None:
@@ -126,7 +127,8 @@ def test_every_message_has_a_table_and_every_table_a_message() -> None:
 def test_fields(name: str) -> None:
     hints = get_type_hints(KINDS[name], include_extras=True)
     told = [(row["field"], row["type"], row["default"]) for row in field_tables().get(name, [])]
-    assert told == [(f"`{field.name}`", f"`{notation(hints[field.name])}`", default(field)) for field in dataclasses.fields(KINDS[name])]
+    fields = dataclasses.fields(KINDS[name])
+    assert told == [(f"`{field.name}`", f"`{notation(hints[field.name])}`", default(field)) for field in fields]
 
 
 @pytest.mark.parametrize("name", sorted(KINDS))
@@ -181,7 +183,7 @@ def test_errors() -> None:
         assert set(re.findall(r"`(\w+)`", line)) <= set(ERRORS)
 
 
-# ---- numbers ----------------------------------------------------------------------------------------------------------------------
+# ---- numbers ---------------------------------------------------------------------------------------------------------------------
 
 
 def test_version() -> None:
@@ -233,7 +235,7 @@ def test_timeframes() -> None:
     assert told == [(name, number, TIMEFRAME_S[name]) for name, number in TIMEFRAMES.items()]
 
 
-# ---- the page itself --------------------------------------------------------------------------------------------------------------
+# ---- the page itself -------------------------------------------------------------------------------------------------------------
 
 
 def test_links() -> None:

@@ -32,8 +32,8 @@ DAY_HEADER = "<DATE>\t<OPEN>\t<HIGH>\t<LOW>\t<CLOSE>\t<TICKVOL>\t<VOL>\t<SPREAD>
 WINTER, SUMMER = 1_767_571_200_000, 1_783_296_000_000
 
 
-def read(folder: Path, content: str | bytes, *, utc: bool = True) -> Any:
-    file = folder / "EURUSD.csv"
+def read(folder: Path, content: str | bytes, *, utc: bool = True, name: str = "EURUSD.csv") -> Any:
+    file = folder / name
     file.write_bytes(content if isinstance(content, bytes) else content.encode())
     return read_ticks(file, utc=utc)
 
@@ -121,13 +121,15 @@ def test_ticks_of_exported_bars_add_up_to_them(
     tmp_path_factory: pytest.TempPathFactory, exported: list[tuple[int, int, int, int, int, int, int]]
 ) -> None:
     lines = [
-        f"2026.01.05\t{minute // 60:02}:{minute % 60:02}:00\t{o / 1e5:.5f}\t{h / 1e5:.5f}\t{low / 1e5:.5f}\t{c / 1e5:.5f}\t{v}\t0\t{s}\r\n"
-        for minute, o, h, low, c, v, s in exported
+        f"2026.01.05\t{minute // 60:02}:{minute % 60:02}:00\t"
+        + "\t".join(f"{price / 1e5:.5f}" for price in prices)
+        + f"\t{volume}\t0\t{spread}\r\n"
+        for minute, *prices, volume, spread in exported
     ]
     content = BAR_HEADER + "".join(lines)
     folder = tmp_path_factory.mktemp("bars")
-    rows = read(folder, content)
-    assert (rows == read(folder, content)).all()
+    rows = read(folder, content, name="EURUSD_M1_202601050000.csv")
+    assert (rows == read(folder, content, name="EURUSD_M1_202601050000.csv")).all()
     bars = bars_of_ticks(rows, 1, 0.00001)
     assert bars["time"].tolist() == [WINTER // 1000 + 60 * bar[0] for bar in exported]
     for place, name in enumerate(("open", "high", "low", "close"), 1):
@@ -142,12 +144,18 @@ def test_ticks_of_exported_bars_add_up_to_them(
 def test_exported_daily_bars_have_no_time(tmp_path: Path) -> None:
     rows = read(
         tmp_path,
-        DAY_HEADER
-        + "2026.01.05\t1.10\t1.20\t1.00\t1.15\t60000\t0\t3\r\n2026.01.06\t1.15\t1.15\t1.15\t1.15\t1\t0\t3\r\n",
+        DAY_HEADER + "2026.01.05\t1.10\t1.20\t1.00\t1.15\t60000\t0\t3\r\n2026.01.06\t1.15\t1.15\t1.15\t1.15\t1\t0\t3\r\n",
     )
     bars = bars_of_ticks(rows, 0x4018, 0.01)
     assert bars["tick_volume"].tolist() == [60_000, 1]
     assert bars[["open", "high", "low", "close"]].tolist() == [(1.1, 1.2, 1.0, 1.15), (1.15, 1.15, 1.15, 1.15)]
+
+
+def test_the_timeframe_of_bars_without_a_name_is_their_smallest_distance(tmp_path: Path) -> None:
+    lines = [f"2026.01.05\t{hour:02}:00:00\t1.1\t1.3\t1.0\t1.2\t9\t0\t3\r\n" for hour in (0, 4, 12)]
+    assert np.diff(read(tmp_path, BAR_HEADER + "".join(lines))["time"]).tolist() == [1600] * 17 + [1600 + 4 * 3600] + [1600] * 8
+    weekly = read(tmp_path, DAY_HEADER + "2026.01.04\t1\t1\t1\t1\t2\t0\t3\r\n", name="EURUSD_Weekly_2026.csv")
+    assert np.diff(weekly["time"]).tolist() == [43_200]
 
 
 ROW = f"{WINTER},1.1,1.2\n"
@@ -237,7 +245,7 @@ def test_files_of_one_symbol_are_joined(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["EURUSD_oanda_2014-05-02_NFP.csv.gz", "BTCUSD_dukascopy_2023-02-20_12h.csv.gz"])
 def test_real_files_are_read_to_the_bit(name: str) -> None:
     rows = read_ticks(DATA / name)
-    lines = gzip.open(DATA / name, "rt").read().split("\n")[1:-1]
+    lines = gzip.decompress((DATA / name).read_bytes()).decode().split("\n")[1:-1]
     assert rows["bid"].tolist() == [float(line.split(",")[1]) for line in lines]
     assert rows["ask"].tolist() == [float(line.split(",")[2]) for line in lines]
     assert ((rows["flags"] & 6) > 0).all()

@@ -67,9 +67,7 @@ def test_the_last_tick_is_the_newest_before(moment: int) -> None:
 
 @given(timeframes, moments, moments, moments, st.integers(0, 30), st.integers(-1, 30))
 @settings(deadline=None, max_examples=100)
-def test_bars_show_what_had_arrived(
-    timeframe: int, now: int, start: int, stop: int, position: int, count: int
-) -> None:
+def test_bars_show_what_had_arrived(timeframe: int, now: int, start: int, stop: int, position: int, count: int) -> None:
     seen = bars_of_ticks(TICKS[TICKS["time_msc"] < now], timeframe, POINT)
     inside = seen[(seen["time"] >= start // 1000) & (seen["time"] <= stop // 1000)]
     assert MARKET.rates("EURUSD", timeframe, start // 1000, stop // 1000, now).tolist() == inside.tolist()

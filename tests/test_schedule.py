@@ -23,18 +23,18 @@ def test_orders_overtake_everything() -> None:
     schedule = Schedule()
     for item in (call(1, "rates"), StartStream("account"), call(2, "tick"), call(3, "deals"), call(4, "margin")):
         schedule.add(item)
-    assert not schedule.urgent
+    urgent = schedule.urgent
     schedule.add(call(5, "order"))
-    assert schedule.urgent
+    assert (urgent, schedule.urgent) == (False, True)
     assert [item.id if isinstance(item, Call) else item.topic for item in drain(schedule)] == [5, 4, 3, 2, "account", 1]
 
 
 def test_precedes_streams() -> None:
     schedule = Schedule()
     schedule.add(call(1, "rates"))
-    assert not schedule.precedes_streams
+    before = schedule.precedes_streams
     schedule.add(call(2, "symbol"))
-    assert schedule.precedes_streams
+    assert (before, schedule.precedes_streams) == (False, True)
 
 
 def test_a_stream_that_nobody_wants_any_more_is_not_started() -> None:

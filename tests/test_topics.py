@@ -176,6 +176,7 @@ def test_a_stream_that_is_given_up_while_it_starts_is_stopped() -> None:
 
 def test_prefixes_of_ticks_are_streams_of_their_own_and_other_prefixes_only_follow() -> None:
     bench = Bench().connect()
+    bench.healthy()
     for wire in ("tick:EUR", "tick:", "bar:", "forming:EUR", "acc", "tick:EURUSD\0"):
         assert bench.subscribe(wire)
     assert bench.streams() == ["+tick:EUR*", "+tick:*", "+tick:EURUSD"]

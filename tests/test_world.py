@@ -19,8 +19,10 @@ LATER = {"EURUSD": [(k * 1000, 1.1 + k * 1e-4, 1.1002 + k * 1e-4) for k in range
 
 FITTING: dict[str, list[Any]] = {
     "path": [None], "login": [None, 5_000_001], "password": [None, "simulated"], "server": [None], "group": [None, "*USD*"],
-    "timeout_ms": [60_000], "portable": [False], "enable": [True], "symbol": ["EURUSD", "NOPE", ""],
-    "timeframe": [1, 16385, 999], "count": [0, 1, 10, 100_000], "start_pos": [-1, 0, 5], "flags": [-1, 1, 2, 7], "action": [0, 1, 9],
+    "timeout_ms": [60_000],
+    "portable": [False], "enable": [True], "symbol": ["EURUSD", "NOPE", ""],
+    "timeframe": [1, 16385, 999],
+    "count": [0, 1, 10, 100_000], "start_pos": [-1, 0, 5], "flags": [-1, 1, 2, 7], "action": [0, 1, 9],
     "date_from": [0, START_S - 60, 2**31 - 1, -(2**31)], "date_to": [0, START_S, 2**31 - 1], "ticket": [None, 1, 50_000_001],
     "position": [None, 1], "volume": [0.1, 0.0, float("nan")], "price": [1.1, -1.0, float("inf")], "price_open": [1.1],
     "price_close": [1.2], "request": [request(symbol="EURUSD", volume=0.1), request(), []],
@@ -37,7 +39,7 @@ def test_every_function_of_the_api_is_answered() -> None:
 def test_any_arguments_get_an_answer_in_its_form(data: st.DataObject) -> None:
     desk = Desk()
     function = data.draw(st.sampled_from(sorted(ARGUMENTS)))
-    anything = st.sampled_from([None, True, 3, -1, 1.5, "x", [], b""])
+    anything: st.SearchStrategy[Any] = st.sampled_from([None, True, 3, -1, 1.5, "x", [], b""])
     args = [data.draw(st.one_of(st.sampled_from(FITTING[name]), anything)) for name in ARGUMENTS[function]]
     code, text, value = desk.error(function, *args)
     if code == 1:
@@ -228,3 +230,23 @@ def test_a_commission_is_charged_on_every_deal() -> None:
     desk.sell(0.2, position=ticket)
     assert desk.account.balance == 100_000 - 1.4 - 4.0
     assert [deal.commission for deal in desk.deals] == [0.0, -0.7, -0.7]
+
+
+def test_history_by_ticket_is_by_the_orders_ticket() -> None:
+    desk = Desk()
+    result = desk.buy()
+    (deal,) = desk.ask("history_deals_get", None, None, None, result.order, None)
+    assert deal[:2] == [result.deal, result.order]
+    (order,) = desk.ask("history_orders_get", None, None, None, result.order, None)
+    assert order[0] == result.order
+    assert desk.error("history_deals_get", None, None, None, 4711, None)[0] == -4
+    assert desk.error("positions_get", None, None, 4711)[0] == -4
+    assert desk.error("history_deals_get", None, None, None, None, None)[0] == -2
+
+
+def test_the_days_prices_are_the_same_however_often_asked() -> None:
+    seldom, often = (World(SyntheticMarket(5), START_MSC) for _ in range(2))
+    for minute in range(0, 13 * 60, 30):
+        often.call("symbol_info", ["EURUSD"], START_MSC + minute * 60_000)
+    now_msc = START_MSC + 13 * 3_600_000
+    assert often.call("symbol_info", ["EURUSD"], now_msc) == seldom.call("symbol_info", ["EURUSD"], now_msc)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from math import inf
 
 from bridge.messages import BACKFILLED
-from bridge.session.quotes import LATER_S, Event
+from bridge.session.quotes import CATCH_UP_S, LATER_S, Event
 from bridge.session.tail import batches
 from bridge.terminal import Terminal
 from bridge.ticks import RECORD_BYTES, TIMEFRAME_S, Tick, iter_bars
@@ -38,7 +38,7 @@ class BarStream:
         self._forming_s: int | None = None
         self._newest_s: int | None = None
         self._last = resume
-        self._flags = 0 if resume is None else BACKFILLED
+        self._live_at = -inf if resume is None else inf
         self._crossed = False
         self._wait_s = SOON_S
 
@@ -81,7 +81,8 @@ class BarStream:
             if closed:
                 self._closed_s = times[-2]
                 self._last = closed[-RECORD_BYTES:]
-                events = [(self.topic, self._flags, part) for part in batches(closed)]
+                flags = BACKFILLED if now < self._live_at else 0
+                events = [(self.topic, flags, part) for part in batches(closed)]
         moved = times[-1] != self._forming_s
         self._forming_s = times[-1]
         if moved:
@@ -93,7 +94,7 @@ class BarStream:
             self.due = now + self._wait_s
             self._wait_s = min(2 * self._wait_s, LATER_S)
         else:
-            self._flags = 0
+            self._live_at = min(self._live_at, now + CATCH_UP_S)
             self.due = now + REREAD_S
         return events
 
@@ -108,7 +109,7 @@ class BarStream:
     def restore(self, now: float) -> None:
         """Bars that closed meanwhile are found afterwards."""
         self.slow = True
-        self._flags = BACKFILLED
+        self._live_at = inf
         self._newest_s = None
         self._crossed = False
         self.due = now

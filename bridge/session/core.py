@@ -164,7 +164,7 @@ class Session:
         item = self._schedule.take()
         if isinstance(item, StartStream):
             if self._attached:
-                self._starting = item.topic, self._feed.begin(item.topic, now)
+                self._starting = item.topic, self._feed.begin(item.topic, now, item.resume)
                 self._start_limit_s = 0.0
                 self._start_step()
             else:
@@ -239,8 +239,6 @@ class Session:
     def _lose(self, error: TerminalError) -> None:
         """Say once that the link to the terminal was lost; streams wait for the next attach, calls are refused."""
         self._flush()
-        if not self._attached:
-            return
         self._attached = False
         self._send(Lost(error.function, error.code, error.text))
         if self._starting is not None:

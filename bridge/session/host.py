@@ -89,21 +89,22 @@ def _serve(
     session = Session(terminal, settings.credentials, send)
     try:
         while not session.stopped:
-            _receive(link, session)
             now = clock()
             deadline = session.next_deadline()
             if deadline <= now:
                 session.step(now)
+                _receive(link, session, BURST, zmq.DONTWAIT)
             else:
-                link.poll(min(POLL_MS, math.ceil((deadline - now) * 1000)), zmq.POLLIN)
+                link.setsockopt(zmq.RCVTIMEO, min(POLL_MS, math.ceil((deadline - now) * 1000)))
+                _receive(link, session, 1, 0)
     finally:
         session.close()
 
 
-def _receive(link: zmq.Socket[bytes], session: Session) -> None:
-    """Everything that has arrived."""
+def _receive(link: zmq.Socket[bytes], session: Session, limit: int, flags: int) -> None:
+    """What has arrived. The one message that ends a wait is acted on before others are looked for: the answer is sooner out."""
     try:
-        for _ in range(BURST):
-            session.receive(to_session(link.recv(zmq.DONTWAIT)))
+        for _ in range(limit):
+            session.receive(to_session(link.recv(flags)))
     except zmq.Again:
         return

@@ -33,9 +33,13 @@ class Call(Struct, frozen=True, array_like=True, tag="call"):
 
 
 class StartStream(Struct, frozen=True, array_like=True, tag="start"):
-    """Begin to send the events of a topic; answered by `Started` or `NotStarted`. `tick:` streams all of Market Watch."""
+    """Begin to send the events of a topic; answered by `Started` or `NotStarted`. `tick:*` streams all of Market Watch.
+
+    `resume` is what an earlier session delivered last: of bars the last one, of ticks every one in their newest second, in order.
+    """
 
     topic: str
+    resume: bytes | None = None
 
 
 class StopStream(Struct, frozen=True, array_like=True, tag="stop_stream"):

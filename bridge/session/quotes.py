@@ -21,6 +21,8 @@ REREAD_S = 5.0
 SOON_S = 0.005
 LATER_S = 1.0
 """Bounds of the waits while the history does not have yet what the last tick shows."""
+CATCH_UP_S = 1.0
+"""For this long after the session is back, what comes counts as found afterwards: the terminal itself is catching up."""
 LOOK_BACK_S = 60
 """A symbol that had no tick: this long before its first one, ticks may already be in the history."""
 
@@ -105,7 +107,7 @@ class TickStream:
     """Every tick of a symbol, each once, from the terminal's tick history.
 
     The first answer of the history sets the starting point: its rows count as delivered and the last one is the first state. With
-    `resume`, the last record that an earlier session delivered, the starting point is that record.
+    `resume`, the last records that an earlier session delivered, the starting point is behind them.
     """
 
     def __init__(self, symbol: str, resume: bytes | None = None) -> None:
@@ -119,7 +121,7 @@ class TickStream:
         self._last: bytes | None = None
         self._count = 0
         self._resume = resume
-        self._flags = 0
+        self._live_at = -inf if resume is None else inf
         self._wait_s = SOON_S
 
     def quote(self, tick: Tick, now: float) -> None:
@@ -147,7 +149,8 @@ class TickStream:
         if late or new:
             self._last = (new or late)[-RECORD_BYTES:]
         events = [(self.topic, LATE, part) for part in batches(late)]
-        events += [(self.topic, self._flags, part) for part in batches(new)]
+        flags = BACKFILLED if now < self._live_at else 0
+        events += [(self.topic, flags, part) for part in batches(new)]
         if len(answer) >= count * RECORD_BYTES:
             self.due = now
             return events
@@ -157,7 +160,7 @@ class TickStream:
             self.due = now + self._wait_s
             self._wait_s = min(2 * self._wait_s, LATER_S)
         else:
-            self._flags = 0
+            self._live_at = min(self._live_at, now + CATCH_UP_S)
             self.due = now + REREAD_S
         return events
 
@@ -169,8 +172,7 @@ class TickStream:
         found = -1 if resume is None else _place(resume, answer)
         if resume is not None and found >= 0:
             self._tail = Tail(from_s, answer[:found])
-            self._flags = BACKFILLED
-            self._last = resume
+            self._last = resume[-RECORD_BYTES:]
         elif not answer:
             self.without_history()
         elif len(answer) < self._count * RECORD_BYTES:
@@ -196,8 +198,7 @@ class TickStream:
         if self._resume is not None:
             last = last_tick(self._resume)
             self._tail = Tail(last.time, before_msc=last.time_msc)
-            self._last = self._resume
-            self._flags = BACKFILLED
+            self._last = self._resume[-RECORD_BYTES:]
         elif hint is not None and hint.time_msc:
             self._tail = Tail(hint.time, before_msc=hint.time_msc)
             self._last = TICK_STRUCT.pack(*hint)
@@ -205,11 +206,18 @@ class TickStream:
     def restore(self, now: float) -> None:
         """What comes until the history is read to its end was found afterwards; the watch's first look makes it due."""
         self.slow = True
-        self._flags = BACKFILLED
+        self._live_at = inf
         self.due = inf
 
 
-def _place(record: bytes, answer: bytes) -> int:
-    """Where the rows after the last one that equals `record` begin, in bytes; -1 when there is none."""
+def _place(resume: bytes, answer: bytes) -> int:
+    """Where the rows after the delivered ones begin, in bytes; -1 when they are not in the answer.
+
+    The delivered rows of that second settle it, also where rows are equal; should the broker have inserted some meanwhile, the last row
+    that equals the last delivered one does.
+    """
+    if answer.startswith(resume):
+        return len(resume)
+    record = resume[-RECORD_BYTES:]
     rows = rows_of(answer)
     return next((at * RECORD_BYTES for at in range(len(rows), 0, -1) if rows[at - 1] == record), -1)

@@ -65,10 +65,8 @@ class Tail:
         vanished: Iterable[bytes] = ()
         if answer.startswith(known):
             late, new = b"", answer[len(known) :]
-        elif known.startswith(answer):
-            # The terminal's history is being read in again and is not complete yet.
-            return b"", b""
         else:
+            # Some were inserted, or the history is being read in again and is not complete yet.
             late, new, vanished = _unseen(known, answer)
         if late or new:
             self._advance(answer, vanished)

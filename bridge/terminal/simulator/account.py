@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from bridge.records import Account
-from bridge.terminal.simulator.enums import BUY, SELL, MarginMode
+from bridge.terminal.simulator.enums import BUY, SELL, MarginMode, StopOutMode
 from bridge.terminal.simulator.money import NoRate, margin, profit, round_money
 from bridge.terminal.simulator.server import Server
 from bridge.terminal.simulator.symbols import Contract
@@ -59,17 +59,21 @@ def close_price(server: Server, position: Position) -> float:
     return position.price_open if quote is None else quote.side(1 - position.type)
 
 
-def valued(server: Server, position: Position) -> Position:
-    """The position with its present price and floating profit; profit is 0.0 while it cannot be converted."""
-    price = close_price(server, position)
+def floating(server: Server, position: Position, price: float) -> float:
+    """Profit of the position if it were closed at `price`; 0.0 while it cannot be converted."""
     contract = server.contracts[position.symbol]
     try:
-        gain = profit(
+        return profit(
             contract, position.type, position.volume, position.price_open, price, server.bank, server.quotes.get
-        )
+        )  # fmt: skip
     except NoRate:
-        gain = 0.0
-    return replace(position, price_current=price, profit=gain)
+        return 0.0
+
+
+def valued(server: Server, position: Position) -> Position:
+    """The position with its present price and floating profit."""
+    price = close_price(server, position)
+    return replace(position, price_current=price, profit=floating(server, position, price))
 
 
 def exposures(positions: Iterable[Position]) -> list[Exposure]:
@@ -128,13 +132,32 @@ def _leg(group: list[Exposure], side: int) -> tuple[float, float]:
     return (volume, sum(v * p for v, p in held) / volume) if volume else (0.0, 0.0)
 
 
+def floating_profit(server: Server) -> float:
+    """The floating profit of all positions."""
+    positions = server.ledger.positions.values()
+    return server.bank.round(sum(floating(server, position, close_price(server, position)) for position in positions))
+
+
 def valuation(server: Server) -> Valuation:
     """The account's money at the quotes' present moment."""
     ledger = server.ledger
-    positions = list(ledger.positions.values())
-    floating = server.bank.round(sum(valued(server, position).profit for position in positions))
-    used = margin_used(server, exposures(positions)) if positions or ledger.orders else 0.0
-    return Valuation(ledger.balance, ledger.credit, floating, used, server.bank.digits)
+    used = margin_used(server, exposures(ledger.positions.values())) if ledger.positions or ledger.orders else 0.0
+    return Valuation(ledger.balance, ledger.credit, floating_profit(server), used, server.bank.digits)
+
+
+def is_safe(server: Server) -> bool:
+    """Whether the stop-out level is out of reach: a cheap answer for every tick; False means that it must be
+    computed.
+
+    The margin of unchanged books moves with conversion rates only; half as much again is more than they can move.
+    """
+    ledger, profile = server.ledger, server.profile
+    equity = ledger.balance + ledger.credit + floating_profit(server)
+    if profile.margin_so_mode == StopOutMode.MONEY:
+        return equity > profile.margin_so_so
+    if server.margin_known[0] != ledger.version:
+        server.margin_known = (ledger.version, valuation(server).margin)
+    return equity * 100 > profile.margin_so_so * server.margin_known[1] * 1.5
 
 
 def account_record(server: Server, login: int, server_name: str) -> Account:

@@ -2,14 +2,14 @@
 all.
 
 Every function gets the world, the number of the attached program and the arguments that `bridge.mt5api.wire` lists,
-already checked for number and type; it returns code and text of last_error, and the value.
+already checked for number and type; it returns code and text of last_error and the
+value, or raises CallFailed.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import fields, replace
-from operator import attrgetter
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from bridge.mt5api.group import group_match
@@ -17,9 +17,11 @@ from bridge.records import TerminalInfo
 from bridge.terminal.simulator import history, info
 from bridge.terminal.simulator.account import account_record, valued
 from bridge.terminal.simulator.enums import OrderType, side_of
-from bridge.terminal.simulator.history import MAX_BARS, BadParameters
+from bridge.terminal.simulator.failures import BadParameters, CallFailed, NotAuthorized, NotFound, PythonDisabled
+from bridge.terminal.simulator.history import MAX_BARS
 from bridge.terminal.simulator.money import NoRate, margin, profit
 from bridge.terminal.simulator.quotes import Rows
+from bridge.terminal.simulator.rows import row
 from bridge.terminal.simulator.server import Server
 from bridge.terminal.simulator.symbols import Contract
 from bridge.terminal.simulator.trade import order_check, order_send
@@ -29,34 +31,12 @@ if TYPE_CHECKING:
     from bridge.terminal.simulator.world import World
 
 Answer = tuple[int, str, Any]
-"""Code and text of last_error, and the value; a failure's value is None, or False for functions that return bool."""
+"""Code and text of last_error, and the value."""
 
 BUILD = 5830
 VERSION = (500, BUILD, "12 Jun 2026")
 
 OK = (1, "Success")
-FAILED = (-1, "Terminal: Call failed")
-INVALID = (-2, "Terminal: Invalid params")
-OUT_OF_MEMORY = (-3, "Terminal: Out of memory")
-NOT_FOUND = (-4, "Terminal: Not found")
-UNAUTHORIZED = (-6, "Terminal: Authorization failed")
-API_DISABLED = (-8, "Auto-Trading using Python API disabled in Terminal")
-
-
-class UnknownSymbol(Exception):
-    """The terminal answers (-4, 'Terminal: Not found')."""
-
-
-_GETTERS: dict[type, Callable[[Any], tuple[Any, ...]]] = {}
-
-
-def row(record: Any) -> list[Any]:
-    """A record as the list of its fields, a nested trade request likewise."""
-    getter = _GETTERS.get(type(record))
-    if getter is None:
-        getter = _GETTERS[type(record)] = attrgetter(*(field.name for field in fields(record)))
-    return [row(value) if isinstance(value, TradeRequest) else value for value in getter(record)]
-
 
 def _rows(records: Iterable[Any]) -> Answer:
     return (*OK, [row(record) for record in records])
@@ -65,7 +45,7 @@ def _rows(records: Iterable[Any]) -> Answer:
 def _contract(world: World, symbol: str) -> Contract:
     contract = world.server.contracts.get(symbol)
     if contract is None:
-        raise UnknownSymbol
+        raise NotFound
     return contract
 
 
@@ -79,8 +59,9 @@ def _login(world: World, _: int, login: int | None, password: str | None, server
     """Check credentials; those that are not given are the stored ones."""
     known = world.credentials
     given = (login or known.login, password or known.password, server or known.server)
-    matches = given == (known.login, known.password, known.server)
-    return (*OK, True) if matches else (*UNAUTHORIZED, False)
+    if given != (known.login, known.password, known.server):
+        raise NotAuthorized
+    return (*OK, True)
 
 
 def _version(world: World, _: int) -> Answer:
@@ -117,13 +98,15 @@ def _symbol_info_tick(world: World, _: int, symbol: str) -> Answer:
     """The newest tick; a symbol that is not in Market Watch or was never quoted is not found."""
     quote = world.server.quotes.get(symbol) if symbol in world.server.watch else None
     if quote is None:
-        raise UnknownSymbol
+        raise NotFound
     time_msc, bid, ask, last, volume, flags, volume_real = quote
     return (*OK, [time_msc // 1000, bid, ask, last, volume, time_msc, flags, volume_real])
 
 
 def _symbol_select(world: World, _: int, symbol: str, enable: bool) -> Answer:
-    return (*OK, True) if info.select(world.server, symbol, enable) else (*FAILED, False)
+    if not info.select(world.server, symbol, enable):
+        raise CallFailed
+    return (*OK, True)
 
 
 def _market_book_add(world: World, client: int, symbol: str) -> Answer:
@@ -138,7 +121,7 @@ def _market_book_add(world: World, client: int, symbol: str) -> Answer:
 
 def _market_book_get(world: World, client: int, symbol: str) -> Answer:
     if (client, symbol) not in world.books:
-        raise UnknownSymbol
+        raise NotFound
     quote = world.server.quotes.get(symbol)
     return _rows(info.depth(world.server.contracts[symbol], quote) if quote else ())
 
@@ -153,7 +136,7 @@ def _copied(read: Callable[..., Rows]) -> Callable[..., Answer]:
     def answer(world: World, _: int, symbol: str, *args: int) -> Answer:
         name = _contract(world, symbol).name
         if name not in world.server.quotes.known:
-            raise UnknownSymbol
+            raise NotFound
         return (*OK, read(world.server.market, name, *args, world.now_msc).tobytes())
 
     return answer
@@ -187,7 +170,7 @@ def _active(rows: Mapping[int, Any], symbol: str | None, group: str | None, tick
     """By ticket, else by symbol, else by group, else all; an unknown ticket is not found."""
     if ticket is not None:
         if ticket not in rows:
-            raise UnknownSymbol
+            raise NotFound
         return [rows[ticket]]
     if symbol is not None:
         return [row for row in rows.values() if row.symbol == symbol]
@@ -203,25 +186,28 @@ def _history_deals_total(world: World, _: int, date_from: int, date_to: int) -> 
 
 
 def _history_orders_get(world: World, _: int, *args: Any) -> Answer:
-    return _past(world.server.ledger.history, history.orders_between, *args)
+    return _past(world.server.ledger.history, history.orders_between, "ticket", *args)
 
 
 def _history_deals_get(world: World, _: int, *args: Any) -> Answer:
-    return _past(world.server.ledger.deals, history.deals_between, *args)
+    return _past(world.server.ledger.deals, history.deals_between, "order", *args)
 
 
 def _past(
-    rows: Mapping[int, Any], between: Callable[..., list[Any]], date_from: int | None, date_to: int | None, group: str | None,
-    ticket: int | None, position: int | None,
+    rows: Mapping[int, Any], between: Callable[..., list[Any]], named: str, date_from: int | None, date_to: int | None,
+    group: str | None, ticket: int | None, position: int | None,
 ) -> Answer:  # fmt: skip
-    """Both dates, else a ticket, else a position; a ticket that is not there is not found."""
+    """By both dates, else by the ticket of an order (the field `named`), else by a position; an unknown ticket is not
+    found.
+    """
     if date_from is not None and date_to is not None:
         chosen = between(rows.values(), date_from, date_to)
         return _rows(r for r in chosen if group is None or group_match(group, r.symbol))
     if ticket is not None:
-        if ticket not in rows:
-            raise UnknownSymbol
-        return _rows([rows[ticket]])
+        found = [record for record in rows.values() if getattr(record, named) == ticket]
+        if not found:
+            raise NotFound
+        return _rows(found)
     if position is None:
         raise BadParameters
     return _rows(history.by_position(rows.values(), position))
@@ -237,8 +223,8 @@ def _order_calc_margin(world: World, _: int, action: int, symbol: str, volume: f
     bank, contract = world.server.bank, _contract(world, symbol)
     try:
         amount = margin(contract, side_of(action), volume, price, bank, world.server.quotes.get)
-    except NoRate:
-        return (*FAILED, None)
+    except NoRate as error:
+        raise CallFailed from error
     return (*OK, bank.round(amount))
 
 
@@ -249,8 +235,8 @@ def _order_calc_profit(
     bank, contract = world.server.bank, _contract(world, symbol)
     try:
         amount = profit(contract, side_of(action), volume, price_open, price_close, bank, world.server.quotes.get)
-    except NoRate:
-        return (*FAILED, None)
+    except NoRate as error:
+        raise CallFailed from error
     return (*OK, amount)
 
 
@@ -261,7 +247,7 @@ def _order_check(world: World, _: int, request: list[Any]) -> Answer:
 def _order_send(world: World, _: int, request: list[Any]) -> Answer:
     asked = _trade_request(request)
     if world.server.switches.tradeapi_disabled:
-        return (*API_DISABLED, None)
+        raise PythonDisabled
     return (*OK, row(order_send(world.server, asked, world.now_msc)))
 
 

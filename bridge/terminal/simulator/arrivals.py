@@ -39,6 +39,7 @@ _CELLS = 6
 _CELL_MSC = _MINUTE_MSC // _CELLS
 _NEWS_CELLS = np.array([2.6, 1.3, 0.7, 0.5, 0.5, 0.4])  # the first seconds after a release are the busiest
 _LAST_MSC_GAP = 20_000
+_SLACK = 4  # spread levels by which a bid may leave an old ask behind before the ask follows
 
 FLAG_BID, FLAG_ASK = 2, 4
 _FLAG_ALWAYS, _FLAG_SOMETIMES = 0x400, 0x80  # undocumented bits seen on current servers: 1030, 1028, 1026, 1158 …
@@ -75,6 +76,7 @@ class Arrivals:
         self._cells = LogNoise(key_of(seed, "cell"), key_of(seed, symbol, "cell"), sd=feed.cell_sd, reach=0.0, share=0.7)
         gaps = np.rint(feed.gap_ms * lognormal_table(feed.gap_sd))
         self._gaps = np.clip(gaps, feed.floor_ms, _LAST_MSC_GAP).astype(np.int64)
+        self._gaps[: round(TABLE_SIZE * feed.same_ms)] = 0
         self._new_cluster = round(TABLE_SIZE / feed.cluster)
         self._bid_only = round(TABLE_SIZE * feed.bid_only)
         self._one_sided = round(TABLE_SIZE * (feed.bid_only + feed.ask_only))
@@ -177,7 +179,8 @@ class Arrivals:
         width += np.where(one_sided, self._shape.spread_step * (1 + quantile(draws, 2) % 2), 0)
         quoted = bid + bars.spread[owner] + width
         newest = np.maximum.accumulate(np.where(updated, np.arange(bid.size), 0))
-        ask = np.maximum(quoted[newest], bid + bars.spread[owner])
+        narrow = bid + bars.spread[owner]
+        ask = np.clip(quoted[newest], narrow, narrow + width + _SLACK * self._shape.spread_step)
         excess = np.minimum.reduceat(ask - bid, first) - bars.spread
         asks: Ints = ask - excess[owner]
         return asks

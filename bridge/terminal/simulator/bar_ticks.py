@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from bridge.mt5api.structs import TICK_DTYPE
-from bridge.terminal.simulator.bars import Rows, digits_of
+from bridge.terminal.simulator.bars import Rows
 from bridge.terminal.simulator.draws import Ints
 
 MAX_TICKS = 5_000_000
@@ -24,14 +24,13 @@ def tick_flags(bid: np.ndarray[tuple[int], np.dtype[np.float64]], ask: np.ndarra
     return flags
 
 
-def ticks_of_bars(bars: Rows, period_s: int) -> Rows:
+def ticks_of_bars(bars: Rows, period_s: int, digits: int) -> Rows:
     """Ticks (TICK_DTYPE) whose bars over `period_s` are `bars` (RATE_DTYPE): open, high, low, close and spread.
 
     A bar gets as many ticks as its `tick_volume` says, but at least 4 unless fewer can make it, and no more than keeps
     the whole near MAX_TICKS.  They run straight from the open to the nearer extreme in the bar's direction (low first if
-    it rises), to the other, to the close, evenly spaced in time.
+    it rises), to the other, to the close, evenly spaced in time, on a grid of `digits` decimals.
     """
-    digits = digits_of(np.concatenate([bars[name] for name in ("open", "high", "low", "close")]))
     scale = 10.0**digits
     opened, high, low, close = (np.ascontiguousarray(bars[name]) for name in ("open", "high", "low", "close"))
     upper, lower = np.maximum(opened, close), np.minimum(opened, close)

@@ -7,7 +7,7 @@ and `expiration_mode` of the symbol properties.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from bridge.terminal.simulator.account import Exposure, exposures, margin_used, valuation
 from bridge.terminal.simulator.enums import (
@@ -190,7 +190,7 @@ def check_stops(contract: Contract, side: int, sl: float, tp: float, price: floa
     level = contract.stops_level * contract.point
     sign = 1.0 if side == BUY else -1.0
     for distance, given in (((price - sl) * sign, sl), ((tp - price) * sign, tp)):
-        if given and not (given > 0 and _far(distance, level, contract)):
+        if given and not (0 < given < math.inf and _far(distance, level, contract)):
             raise Refused(Retcode.INVALID_STOPS)
 
 
@@ -267,6 +267,13 @@ def margin_with(server: Server, side: int, symbol: str, volume: float, price: fl
     if left >= 0:
         return margin_used(server, [*others, Exposure(symbol, own.side, left, own.price)])
     return margin_used(server, [*others, Exposure(symbol, side, -left, price)])
+
+
+def margin_without(server: Server, position: Position, volume: float) -> float:
+    """The account's margin once this much of a position is closed."""
+    held = server.ledger.positions.values()
+    rest = replace(position, volume=max(0.0, position.volume - volume))
+    return margin_used(server, exposures(rest if p.ticket == position.ticket else p for p in held))
 
 
 def check_money(server: Server, margin_after: float) -> None:

@@ -92,6 +92,12 @@ class Table:
             self.reject_cells()
         return integers
 
+    def decimals(self, name: str) -> int:
+        """Digits after the point in the first row's cell: exports write trailing zeros."""
+        line = next(self._rows())[1]
+        cell = dict(zip(self.header, line.split(self.separator), strict=False)).get(name, "")
+        return len(cell.partition(".")[2])
+
     def _rows(self) -> Iterator[tuple[int, str]]:
         """Line number and text of each row."""
         filled = ((number, line) for number, line in enumerate(self.text.split("\n"), 1) if line)

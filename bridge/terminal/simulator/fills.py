@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from bridge.terminal.simulator.account import floating
 from bridge.terminal.simulator.enums import Entry, MarginMode, Reason, side_of
-from bridge.terminal.simulator.money import NoRate, profit
 from bridge.terminal.simulator.server import Server
 from bridge.trading import Deal, Order, Position
 
@@ -47,14 +47,8 @@ def fill(server: Server, order: Order, volume: float, price: float, now_msc: int
 
 
 def gain_of(server: Server, position: Position, volume: float, price: float) -> float:
-    """Profit of closing this much of a position, rounded; 0.0 while no rate converts it."""
-    contract = server.contracts[position.symbol]
-    try:
-        return profit(
-            contract, position.type, volume, position.price_open, price, server.bank, server.quotes.get
-        )  # fmt: skip
-    except NoRate:
-        return 0.0
+    """Profit of closing this much of a position, rounded."""
+    return floating(server, replace(position, volume=volume), price)
 
 
 def book(
@@ -115,7 +109,7 @@ def close(
 ) -> Deal:
     """Close `volume` of a position; swap goes with the volume in proportion, all of the rest with the last part."""
     left = lots(target.volume - volume)
-    swap = target.swap if left <= _DUST else server.bank.round(target.swap * volume / target.volume)
+    swap = server.bank.round(target.swap * volume / target.volume)
     deal = book(
         server, order, entry, volume, price, now_msc, target.identifier,
         side=1 - target.type, profit=gain_of(server, target, volume, price), swap=swap,

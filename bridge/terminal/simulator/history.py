@@ -9,6 +9,7 @@ import numpy as np
 
 from bridge.mt5api.constants import COPY_TICKS_ALL, COPY_TICKS_INFO, COPY_TICKS_TRADE
 from bridge.terminal.simulator.bars import TIMEFRAMES, period_end
+from bridge.terminal.simulator.failures import BadParameters, NoHistory, TooMuch
 from bridge.terminal.simulator.quotes import Market, Rows
 from bridge.trading import Deal, Order
 
@@ -21,18 +22,6 @@ MAX_TICKS = 1_118_000
 _FLAGS = {COPY_TICKS_ALL: None, COPY_TICKS_INFO: 2 | 4, COPY_TICKS_TRADE: 8 | 16 | 32 | 64}
 
 Record = TypeVar("Record", Order, Deal)
-
-
-class BadParameters(Exception):
-    """The terminal answers (-2, 'Terminal: Invalid params')."""
-
-
-class TooMuch(Exception):
-    """The terminal answers (-3, 'Terminal: Out of memory'): more rows than one answer holds."""
-
-
-class NoHistory(Exception):
-    """The terminal has no data for the whole interval: it answers (-1, 'Terminal: Call failed')."""
 
 
 def _check_timeframe(timeframe: int) -> None:
@@ -77,7 +66,9 @@ def rates_range(market: Market, symbol: str, timeframe: int, date_from: int, dat
 
 
 def ticks_from(market: Market, symbol: str, date_from: int, count: int, flags: int, now_msc: int) -> Rows:
-    """The first `count` ticks of the kind from `date_from` on; the last `count` for `date_from` 0 (MQL5: CopyTicks)."""
+    """The first `count` ticks of the kind from `date_from` on; the last `count` for `date_from` 0 (MQL5:
+    CopyTicks).
+    """
     if flags not in _FLAGS or count <= 0:
         raise BadParameters
     if count > MAX_TICKS:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from bridge.mt5api.constants import TIMEFRAME_D1
 from bridge.records import Symbol
 from bridge.terminal.simulator.enums import SELL
 from bridge.terminal.simulator.money import NoRate, round_money, route, tick_value
-from bridge.terminal.simulator.quotes import Quote
+from bridge.terminal.simulator.quotes import DayPrices, Quote
 from bridge.terminal.simulator.server import Server
 from bridge.terminal.simulator.symbols import Contract
 from bridge.trading import BookLevel
 
+_DAY_MSC = 86_400_000
 _NO_QUOTE = Quote(0, 0.0, 0.0, flags=0)
 
 
@@ -51,7 +54,7 @@ def symbol_record(server: Server, contract: Contract, now_msc: int) -> Symbol:
     """
     watched = contract.name in server.watch
     quote = (server.quotes.get(contract.name) if watched else None) or _NO_QUOTE
-    day = _Day(server, contract.name, now_msc) if quote.time_msc else _Day()
+    day = _day_prices(server, contract, now_msc) if quote.time_msc else DayPrices()
     bank, get = server.bank, server.quotes.get
     gained = tick_value(contract, bank, get, gained=True)
     return Symbol(
@@ -154,20 +157,27 @@ def symbol_record(server: Server, contract: Contract, now_msc: int) -> Symbol:
     )
 
 
-class _Day:
-    """Prices of the newest day bar and the close of the one before; zeros where there is none."""
+def _day_prices(server: Server, contract: Contract, now_msc: int) -> DayPrices:
+    """The day's prices, carried on from the last time they were asked for on the same day."""
+    known = server.days.get(contract.name)
+    if known is not None and known.day == now_msc // _DAY_MSC and known.until_msc <= now_msc:
+        ticks = server.market.ticks(contract.name, known.until_msc, now_msc)
+        bids = ticks["bid"][ticks["bid"] > 0]
+        high, low = float(bids.max(initial=known.high)), float(bids.min(initial=known.low))
+        prices = replace(known, until_msc=now_msc, high=high, low=low)
+    else:
+        prices = _whole_day(server, contract, now_msc)
+    server.days[contract.name] = prices
+    return prices
 
-    def __init__(self, server: Server | None = None, symbol: str = "", now_msc: int = 0) -> None:
-        self.open = self.high = self.low = self.spread = self.close_before = 0.0
-        if server is None:
-            return
-        bars = server.market.last_rates(symbol, TIMEFRAME_D1, 0, 2, now_msc)
-        if len(bars):
-            newest = bars[-1]
-            self.open, self.high, self.low = float(newest["open"]), float(newest["high"]), float(newest["low"])
-            self.spread = float(newest["spread"]) * server.contracts[symbol].point
-        if len(bars) > 1:
-            self.close_before = float(bars[0]["close"])
+
+def _whole_day(server: Server, contract: Contract, now_msc: int) -> DayPrices:
+    bars = server.market.last_rates(contract.name, TIMEFRAME_D1, 0, 2, now_msc)
+    if not len(bars):
+        return DayPrices()
+    time_s, opened, high, low, _, _, spread, _ = bars[-1].item()
+    close_before = float(bars[0]["close"]) if len(bars) > 1 else 0.0
+    return DayPrices(time_s * 1000 // _DAY_MSC, now_msc, opened, high, low, spread * contract.point, close_before)
 
 
 def _percent(price: float, before: float) -> float:

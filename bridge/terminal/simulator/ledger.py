@@ -23,7 +23,7 @@ there.
 
 @dataclass(slots=True)
 class Ledger:
-    """The books of one account; rows by ticket, in order of creation."""
+    """The books of one account; rows by ticket, in order of creation; `version` counts changes."""
 
     currency_digits: int = 2
     balance: float = 0.0
@@ -36,21 +36,22 @@ class Ledger:
     history: dict[int, Order] = field(default_factory=dict)
     deals: dict[int, Deal] = field(default_factory=dict)
     changes: set[Change] = field(default_factory=set)
+    version: int = 0
 
     def put_position(self, position: Position) -> None:
         """Add or replace a position."""
         self.positions[position.ticket] = position
-        self.changes.add(("positions", position.ticket))
+        self._note(("positions", position.ticket))
 
     def drop_position(self, ticket: int) -> None:
         """Remove a closed position."""
         del self.positions[ticket]
-        self.changes.add(("positions", ticket))
+        self._note(("positions", ticket))
 
     def put_order(self, order: Order) -> None:
         """Add or replace an active order."""
         self.orders[order.ticket] = order
-        self.changes.add(("orders", order.ticket))
+        self._note(("orders", order.ticket))
 
     def end_order(self, order: Order, state: OrderState, now_msc: int, **changes: Any) -> Order:
         """Move an order to the history in a final state, whether or not it was active before."""
@@ -58,18 +59,22 @@ class Ledger:
             order, state=int(state), time_done=now_msc // 1000, time_done_msc=now_msc, **changes
         )  # fmt: skip
         if self.orders.pop(order.ticket, None) is not None:
-            self.changes.add(("orders", order.ticket))
+            self._note(("orders", order.ticket))
         self.history[order.ticket] = done
-        self.changes.add(("history", order.ticket))
+        self._note(("history", order.ticket))
         return done
 
     def put_deal(self, deal: Deal) -> Deal:
         """Book a deal: its profit, swap, commission and fee change the balance (MQL5: DEAL_* properties)."""
         self.deals[deal.ticket] = deal
-        self.changes.add(("deals", deal.ticket))
+        self._note(("deals", deal.ticket))
         result = deal.profit + deal.swap + deal.commission + deal.fee
         self.balance = round_money(self.balance + result, self.currency_digits)
         return deal
+
+    def _note(self, change: Change) -> None:
+        self.changes.add(change)
+        self.version += 1
 
     def take_order_ticket(self) -> int:
         """The next order ticket; a position takes the ticket of the order that opened it."""

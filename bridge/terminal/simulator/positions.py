@@ -24,14 +24,15 @@ def plan_deal(server: Server, request: TradeRequest, now_msc: int, sending: bool
         raise Refused(Retcode.INVALID)
     side = side_of(request.type)
     case = Case(server, request, checks.contract_of(server, request.symbol), now_msc, sending)
+    hedging = server.profile.margin_mode == MarginMode.HEDGING
     target = _target(server, request)
     reduced = target if target is not None and target.type != side else None
-    closing = reduced is not None and (request.position or request.volume <= reduced.volume)
+    closing = reduced is not None and (hedging or request.volume <= reduced.volume)
     checks.check_permission(case, None if closing else side)
-    if request.position and server.profile.margin_mode == MarginMode.HEDGING:
+    if hedging and request.position:
         _check_close(server, request, target)
     checks.check_volume(case.contract, request.volume)
-    if closing and request.position and target is not None and lots(request.volume) > target.volume:
+    if hedging and reduced is not None and lots(request.volume) > reduced.volume:
         raise Refused(Retcode.INVALID_CLOSE_VOLUME)
     checks.check_filling(case.contract, request.type_filling, request.type)
     checks.check_order_mode(case.contract, request.type, request.sl, request.tp)
@@ -46,8 +47,8 @@ def plan_deal(server: Server, request: TradeRequest, now_msc: int, sending: bool
     elif reduced is not None:
         checks.check_fifo(case, reduced)
     price = quote.side(side)
-    if closing and server.profile.margin_mode == MarginMode.HEDGING:
-        used = valuation(server).margin
+    if hedging and reduced is not None:
+        used = checks.margin_without(server, reduced, request.volume)
     else:
         used = checks.margin_with(server, side, request.symbol, request.volume, price)
         checks.check_money(server, used)

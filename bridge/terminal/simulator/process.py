@@ -13,21 +13,22 @@ import logging
 import selectors
 import signal
 import socket
+import sqlite3
 import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
 from bridge.errors import ConfigError
-from bridge.terminal.simulator.answers import FAILED, INVALID, OK, OUT_OF_MEMORY, Answer
+from bridge.terminal.simulator.answers import OK, Answer
 from bridge.terminal.simulator.clock import SimulatedClock
+from bridge.terminal.simulator.controls import CONTROLS, ControlRefused
+from bridge.terminal.simulator.failures import BadParameters, CallFailed, TooMuch
 from bridge.terminal.simulator.link import READ_BYTES, FrameReader, LinkError, pack_frame
-from bridge.terminal.simulator.replay import Replay
-from bridge.terminal.simulator.settings import TerminalSettings, furnish
-from bridge.terminal.simulator.world import World
+from bridge.terminal.simulator.settings import Furnished, TerminalSettings, furnish
 
 STEP_S = 0.05
 """The world advances at least this often."""
@@ -53,12 +54,12 @@ class TerminalProcess:
     """
 
     def __init__(
-        self, listener: socket.socket, world: World, clock: SimulatedClock, replay: Replay | None = None,
-        monotonic: Callable[[], float] = time.monotonic,
-    ) -> None:  # fmt: skip
-        self.world = world
-        self.clock = clock
-        self.replay = replay
+        self, listener: socket.socket, furnished: Furnished, monotonic: Callable[[], float] = time.monotonic
+    ) -> None:
+        self.world = furnished.world
+        self.clock = furnished.clock
+        self.replay = furnished.replay
+        self.store = furnished.store
         self.monotonic = monotonic
         self.stopping = threading.Event()
         self.attached: dict[int, Attached] = {}
@@ -84,6 +85,7 @@ class TerminalProcess:
     def step(self, timeout_s: float) -> None:
         """Let the world live up to now, then do what sockets are ready for, waiting at most `timeout_s` for one."""
         self.world.advance(self.now_msc())
+        self.save()
         for key, events in self._selector.select(timeout_s):
             if key.data is None:
                 self._accept()
@@ -93,6 +95,17 @@ class TerminalProcess:
     def now_msc(self) -> int:
         """The simulated server time."""
         return self.clock.now_msc(self.monotonic())
+
+    def save(self) -> None:
+        """Write what changed to the state file, if there is one."""
+        if self.store:
+            self.store.save(self.world)
+
+    def set_clock(self, clock: SimulatedClock) -> None:
+        """Go on with another clock, and remember it."""
+        self.clock = clock
+        if self.store:
+            self.store.save_clock(clock, self.now_msc(), _utc_msc())
 
     def _accept(self) -> None:
         try:
@@ -146,72 +159,24 @@ class TerminalProcess:
         try:
             return pack_frame(answer)
         except LinkError:  # more than one message holds: fewer rows must be asked for
-            return pack_frame((*OUT_OF_MEMORY, None))
+            return pack_frame((*TooMuch.error, None))
 
     def _call(self, function: str, args: list[Any], client: int) -> Answer:
         control = CONTROLS.get(function)
         try:
             if control is not None:
                 return (*OK, control(self, *args))
-            return self.world.call(function, args, self.now_msc(), client)
+            answer = self.world.call(function, args, self.now_msc(), client)
+            self.save()
+            return answer
         except ControlRefused as refused:
-            return (INVALID[0], str(refused), None)
+            return (BadParameters.error[0], str(refused), None)
+        except sqlite3.Error:
+            raise  # nothing may be answered that was not kept
         except Exception:
             # A fault of the simulator must not end the other programs' sessions; the person reads it here.
             _log.exception("%s failed", function)
-            return (*FAILED, None)
-
-
-class ControlRefused(Exception):
-    """A control request has a wrong argument; the text says which."""
-
-
-def _status(process: TerminalProcess, *_: Any) -> dict[str, Any]:
-    now_msc, ledger = process.now_msc(), process.world.server.ledger
-    process.world.advance(now_msc)
-    return {
-        "now_msc": now_msc,
-        "start_msc": process.clock.start_msc,
-        "speed": process.clock.speed,
-        "held": process.clock.held,
-        "symbols": _replayed(process.replay, now_msc) if process.replay else {},
-        "attached": len(process.attached),
-        "orders": len(ledger.orders),
-        "positions": len(ledger.positions),
-        "deals": len(ledger.deals),
-    }
-
-
-def _replayed(replay: Replay, now_msc: int) -> dict[str, dict[str, int]]:
-    """Progress of each replayed symbol; `emitted` are the rows that programs can have seen."""
-    progress = {}
-    for symbol in replay.symbols():
-        first_msc, last_msc = replay.span_msc(symbol)
-        rows = len(replay.ticks(symbol, first_msc, last_msc + 1))
-        emitted = len(replay.ticks(symbol, first_msc, now_msc))
-        progress[symbol] = {"first_msc": first_msc, "last_msc": last_msc, "rows": rows, "emitted": emitted}
-    return progress
-
-
-def _hold(process: TerminalProcess, *_: Any) -> None:
-    process.clock = process.clock.hold(process.monotonic())
-
-
-def _release(process: TerminalProcess, *_: Any) -> None:
-    process.clock = process.clock.release(process.monotonic())
-
-
-def _stop(process: TerminalProcess, *_: Any) -> None:
-    process.stopping.set()
-
-
-CONTROLS: Mapping[str, Callable[..., Any]] = {
-    "control.status": _status,
-    "control.hold": _hold,
-    "control.release": _release,
-    "control.stop": _stop,
-}
-"""The requests that steer the simulation, by name."""
+            return (*CallFailed.error, None)
 
 
 def run(settings: TerminalSettings) -> int:
@@ -230,19 +195,30 @@ def run(settings: TerminalSettings) -> int:
         )
         return 1
     try:
-        world, clock, replay = furnish(settings, utc_msc=time.time_ns() // 1_000_000, monotonic_s=time.monotonic())
+        furnished = furnish(settings, utc_msc=_utc_msc(), monotonic_s=time.monotonic())
     except ConfigError as error:
         listener.close()
         _complain(str(error))
         return 1
-    process = TerminalProcess(listener, world, clock, replay)
+    process = TerminalProcess(listener, furnished)
     if settings.exit_with_parent:
         threading.Thread(target=_await_end_of_input, args=(process.stopping,), daemon=True).start()
     host, port = listener.getsockname()[:2]
     with _signals(process.stopping):
         print(f"terminal listening on tcp://{host}:{port}", flush=True)
-        process.serve()
+        try:
+            process.serve()
+        except sqlite3.Error as error:
+            _complain(f"the state file {settings.state} cannot be written: {error}; the terminal ends")
+            return 1
+        finally:
+            if furnished.store:
+                furnished.store.close()
     return 0
+
+
+def _utc_msc() -> int:
+    return time.time_ns() // 1_000_000
 
 
 def _complain(text: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -59,6 +60,21 @@ def quote_of(row: np.void) -> Quote:
     """A tick row of a market as a Quote."""
     _, bid, ask, last, volume, time_msc, flags, volume_real = row.item()
     return Quote(time_msc, bid, ask, last, volume, flags, volume_real)
+
+
+@dataclass(frozen=True, slots=True)
+class DayPrices:
+    """Bids of one server day up to a moment, its smallest spread, and the close of the day before; zeros where
+    unknown.
+    """
+
+    day: int = -1
+    until_msc: int = 0
+    open: float = 0.0
+    high: float = 0.0
+    low: float = 0.0
+    spread: float = 0.0
+    close_before: float = 0.0
 
 
 class Quotes:

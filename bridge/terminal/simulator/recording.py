@@ -6,7 +6,8 @@ Three formats, told apart by their header; each may be gzipped:
 * MetaTrader 5's tick export (tab separated `<DATE> <TIME> <BID> <ASK> <LAST> <VOLUME> <FLAGS>`): server time; an empty
   cell repeats the value before it.
 * MetaTrader 5's bar export (tab separated `<DATE> <TIME> <OPEN> <HIGH> <LOW> <CLOSE> <TICKVOL> <VOL> <SPREAD>`, no
-  `<TIME>` for daily bars): server time; ticks are made from the bars.
+  `<TIME>` for daily bars): server time; ticks are made from the bars, whose timeframe is read from the file's name as
+  the terminal writes it (`EURUSD_M1_…`), else is the smallest distance of two bars.
 
 Prices are the floats that `float(text)` gives, to the bit.
 """
@@ -26,7 +27,7 @@ import pandas as pd
 
 from bridge.mt5api.structs import RATE_DTYPE, TICK_DTYPE
 from bridge.terminal.simulator.bar_ticks import tick_flags, ticks_of_bars
-from bridge.terminal.simulator.bars import DAY_S, HOUR_S, Rows
+from bridge.terminal.simulator.bars import DAY_S, HOUR_S, MINUTE_S, TIMEFRAMES, Rows, digits_of
 from bridge.terminal.simulator.delimited import DATE, INTEGER, NUMBER, TIME, Columns, RecordingError, Table, read_text
 from bridge.terminal.simulator.draws import Floats, Ints
 
@@ -37,6 +38,10 @@ _EARLIEST_MSC = 100_000_000_000  # 1973: smaller times must be seconds
 _LATEST_MSC = 2**31 * 1000
 _SYMBOL = re.compile(r"[A-Za-z0-9]+")
 _ASSIGNED = re.compile(r"([A-Za-z0-9._#+&!-]+)=(.+)", re.DOTALL)
+_LONG_NAMES = {"Daily": "D1", "Weekly": "W1", "Monthly": "MN1"}
+_LENGTHS_S = {timeframe.name: timeframe.length_s for timeframe in TIMEFRAMES.values()}
+_TIMEFRAME_NAME = re.compile(f"_({'|'.join((*_LENGTHS_S, *_LONG_NAMES))})(?=[_.])")
+_PRICES = ("open", "high", "low", "close")
 _NEW_YORK = "America/New_York"
 _SERVER_AHEAD_S = 7 * HOUR_S
 
@@ -247,7 +252,7 @@ def _exported_bars(table: Table) -> Rows:
     table.reject(np.concatenate(([False], times_s[1:] == times_s[:-1])), "<DATE>", "{value}: the bar before has the same time")
     bars = np.zeros(times_s.size, RATE_DTYPE)
     bars["time"] = times_s
-    for name in ("open", "high", "low", "close"):
+    for name in _PRICES:
         bars[name] = table.numbers(f"<{name.upper()}>")
         table.reject(~(bars[name] > 0), f"<{name.upper()}>", "the price {value} is not positive")
     table.reject(bars["high"] < np.maximum(bars["open"], bars["close"]), "<HIGH>", "{value} is below the open or the close")
@@ -256,4 +261,9 @@ def _exported_bars(table: Table) -> Rows:
         values = table.integers(field, 0)
         table.reject(values < 0, field, "{value} is negative")
         bars[name] = values
-    return ticks_of_bars(bars, int(np.diff(times_s).min(initial=DAY_S)) if times_s.size > 1 else 60)
+    digits = max(table.decimals("<OPEN>"), digits_of(np.concatenate([bars[name] for name in _PRICES])))
+    named = _TIMEFRAME_NAME.search(Path(table.file).name)
+    longest_s = DAY_S if named or times_s.size > 1 else MINUTE_S
+    if named:
+        longest_s = min(longest_s, _LENGTHS_S[_LONG_NAMES.get(named[1], named[1])])
+    return ticks_of_bars(bars, int(np.diff(times_s).min(initial=longest_s)), digits)

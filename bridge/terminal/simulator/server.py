@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from bridge.terminal.simulator.ledger import Ledger
 from bridge.terminal.simulator.money import Bank
 from bridge.terminal.simulator.profile import Profile
-from bridge.terminal.simulator.quotes import Market, Quotes
+from bridge.terminal.simulator.quotes import DayPrices, Market, Quotes
 from bridge.terminal.simulator.symbols import Contract
 
 
@@ -33,7 +33,8 @@ class Switches:
 class Server:
     """One account at one broker; `watch` is Market Watch: symbol to whether it is visible there.
 
-    `forced` are return codes that the next requests get whatever they ask, `sent_msc` the times of the last requests.
+    `days` and `margin_known` (state of the books, margin) remember what was computed last.  `forced` are return codes
+    that the next requests get whatever they ask, `sent_msc` the times of the last requests.
     """
 
     profile: Profile
@@ -45,6 +46,8 @@ class Server:
     switches: Switches = field(default_factory=Switches)
     forced: deque[int] = field(default_factory=deque)
     sent_msc: deque[int] = field(default_factory=deque)
+    days: dict[str, DayPrices] = field(default_factory=dict)
+    margin_known: tuple[int, float] = (-1, 0.0)
 
     @classmethod
     def opened(cls, profile: Profile, market: Market) -> Server:

@@ -8,10 +8,11 @@ from pathlib import Path
 from bridge.errors import ConfigError
 from bridge.terminal.simulator.clock import SimulatedClock, server_time_msc
 from bridge.terminal.simulator.market import Markets, SyntheticMarket
-from bridge.terminal.simulator.profile import PROFILES
+from bridge.terminal.simulator.profile import PROFILES, Profile
 from bridge.terminal.simulator.quotes import Market
 from bridge.terminal.simulator.recording import RecordingError, read_recordings
 from bridge.terminal.simulator.replay import Replay
+from bridge.terminal.simulator.store import Store
 from bridge.terminal.simulator.world import Credentials, World
 
 DEFAULT_PORT = 5557
@@ -44,39 +45,63 @@ class TerminalSettings:
     exit_with_parent: bool = False
 
 
-def furnish(
-    settings: TerminalSettings, *, utc_msc: int, monotonic_s: float
-) -> tuple[World, SimulatedClock, Replay | None]:
-    """World, clock and replay for these settings, beginning at this moment of UTC and of the monotonic clock.
+@dataclass(frozen=True, slots=True)
+class Furnished:
+    """What a terminal process works with; `replay` and `store` only if recordings and a state file were asked for."""
 
-    Raises ConfigError with one line for the person who wrote the settings.
+    world: World
+    clock: SimulatedClock
+    replay: Replay | None
+    store: Store | None
+
+
+def furnish(settings: TerminalSettings, *, utc_msc: int, monotonic_s: float) -> Furnished:
+    """Set up world and clock, beginning at this moment of UTC and of the monotonic clock.
+
+    An account kept in a state file goes on where its clock is by now, whatever `start_msc` and `held` say.  Raises
+    ConfigError with one line for the person who wrote the settings.
     """
-    profile = PROFILES.get(settings.profile)
-    if profile is None:
-        raise ConfigError(f"there is no broker profile {settings.profile!r}", next_step=f"choose one of {', '.join(PROFILES)}")
-    if settings.balance is not None:
-        profile = replace(profile, balance=settings.balance)
-    if not 0 < settings.speed < float("inf"):
-        raise ConfigError(f"the speed must be a positive number, not {settings.speed}")
-    replay = None
-    market: Market = SyntheticMarket(settings.seed)
-    if settings.recordings:
-        for symbol, _ in settings.recordings:
-            if symbol not in profile.contracts:
-                raise ConfigError(
-                    f"the simulated broker has no symbol {symbol!r}", next_step="replay the file under one of its symbols"
-                )
-        replay = _replay(settings.recordings)
-        market = Markets(replay, market)
+    profile = _profile(settings)
+    replay = _replay(settings.recordings, profile) if settings.recordings else None
+    synthetic = SyntheticMarket(settings.seed)
+    market: Market = Markets(replay, synthetic) if replay else synthetic
     start_msc = settings.start_msc
     if start_msc is None:
         start_msc = _first_msc(replay) - 1 if replay else server_time_msc(utc_msc)
     clock = SimulatedClock.starting(start_msc, monotonic_s=monotonic_s, speed=settings.speed, held=settings.held)
-    credentials = Credentials(settings.login, settings.password, settings.server)
-    return World(market, start_msc, profile=profile, credentials=credentials), clock, replay
+    world = World(
+        market, start_msc, profile=profile, credentials=Credentials(settings.login, settings.password, settings.server)
+    )
+    if settings.state is None:
+        return Furnished(world, clock, replay, None)
+    store = Store(settings.state)
+    try:
+        store.identify({"login": settings.login, "server": settings.server, "profile": profile.name, "seed": settings.seed})
+        if store.load(world):
+            clock = store.load_clock(monotonic_s, utc_msc, settings.speed) or clock
+        store.save_clock(clock, clock.now_msc(monotonic_s), utc_msc)
+        store.save(world)
+    except BaseException:
+        store.close()
+        raise
+    return Furnished(world, clock, replay, store)
 
 
-def _replay(recordings: tuple[tuple[str, Path], ...]) -> Replay:
+def _profile(settings: TerminalSettings) -> Profile:
+    profile = PROFILES.get(settings.profile)
+    if profile is None:
+        raise ConfigError(f"there is no broker profile {settings.profile!r}", next_step=f"choose one of {', '.join(PROFILES)}")
+    if not 0 < settings.speed < float("inf"):
+        raise ConfigError(f"the speed must be a positive number, not {settings.speed}")
+    return profile if settings.balance is None else replace(profile, balance=settings.balance)
+
+
+def _replay(recordings: tuple[tuple[str, Path], ...], profile: Profile) -> Replay:
+    for symbol, _ in recordings:
+        if symbol not in profile.contracts:
+            raise ConfigError(
+                f"the simulated broker has no symbol {symbol!r}", next_step="replay the file under one of its symbols"
+            )
     try:
         return Replay(read_recordings(f"{symbol}={path}" for symbol, path in recordings))
     except (RecordingError, OSError) as error:

@@ -15,9 +15,10 @@ class Feed:
     """How the ticks of a minute bunch together.
 
     Ticks come in clusters of `cluster` on average (geometric), `gap_ms` apart (median; log sd `gap_sd`; at least
-    `floor_ms`).  `minute_sd` and `cell_sd` are the log sd of the intensity from minute to minute and between the 10 s
-    cells of a minute.  Of the ticks `bid_only` and `ask_only` are meant to change one side only and `repeats` to change
-    nothing; the bid often rounds to the same point, so that fewer bids change than meant.
+    `floor_ms`, but a share `same_ms` in the same millisecond).  `minute_sd` and `cell_sd` are the log sd of the
+    intensity from minute to minute and between the 10 s cells of a minute.  Of the ticks `bid_only` and `ask_only` are
+    meant to change one side only and `repeats` to change nothing; the bid often rounds to the same point, so that
+    fewer bids change than meant.
     """
 
     cluster: float
@@ -29,10 +30,11 @@ class Feed:
     bid_only: float = 0.30
     ask_only: float = 0.10
     repeats: float = 0.0
+    same_ms: float = 0.0
 
 
-OANDA = Feed(2.5, 90, 0.8, 1, 0.52, 0.35)
-METAL = Feed(5.5, 15, 1.3, 0, 0.55, 0.60, 0.10, 0.02)
+OANDA = Feed(2.5, 90, 0.8, 1, 0.52, 0.35, same_ms=0.013)
+METAL = Feed(5.5, 15, 1.3, 1, 0.55, 0.60, 0.10, 0.02, same_ms=0.055)
 FXCM = Feed(4.3, 40, 1.3, 1, 0.60, 0.50, 0.72, 0.20)
 THROTTLED = Feed(1.4, 90, 1.3, 50, 0.21, 0.15, 0.22, 0.08, 0.30)
 
@@ -70,6 +72,8 @@ class SymbolShape:
     def __post_init__(self) -> None:
         if not (self.price > 0 and self.volatility > 0 and self.rate > 0 and 0 <= self.digits <= 8):
             raise ValueError("a symbol's price, volatility and rate are positive, its digits 0 to 8")
+        if self.rate > 20 or self.news_peak > 10_000:
+            raise ValueError("at most 20 ticks a second on average, and 10,000 more in a minute of news")
         if len(self.hours) != 24 or min(self.hours) <= 0:
             raise ValueError("a day profile is 24 positive weights")
 

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import NamedTuple
 
-from bridge.terminal.simulator.account import pending_margin, valuation, valued
+from bridge.terminal.simulator.account import is_safe, pending_margin, valuation, valued
 from bridge.terminal.simulator.checks import Refused, check_money, margin_with
 from bridge.terminal.simulator.enums import (
     BUY,
@@ -74,8 +74,7 @@ def _ticks(server: Server, from_msc: int, to_msc: int) -> Iterator[_Tick]:
     """Ticks of all symbols with positions or orders, merged by time; no request adds a symbol in the meantime."""
     ledger = server.ledger
     symbols = sorted({row.symbol for book in (ledger.positions, ledger.orders) for row in book.values()})
-    known = set(server.market.symbols())
-    return heapq.merge(*(_of_symbol(server, name, from_msc, to_msc) for name in symbols if name in known))
+    return heapq.merge(*(_of_symbol(server, name, from_msc, to_msc) for name in symbols if name in server.quotes.known))
 
 
 def _of_symbol(server: Server, symbol: str, from_msc: int, to_msc: int) -> Iterator[_Tick]:
@@ -106,27 +105,34 @@ def _activate_orders(server: Server, tick: _Tick) -> None:
 
 
 def _execute(server: Server, order: Order, tick: _Tick) -> None:
-    """Fill an activated order at the market; without money it is rejected (the server's answer would be 10041)."""
-    side = side_of(order.type)
-    price = tick.quote.side(side)
-    closing = next((p for p in server.ledger.positions.values() if order.position_id and p.identifier == order.position_id), None)
-    if closing is None:
+    """Fill an activated order at the market; without money it is rejected (the server's answer would be 10041).
+
+    The rest of a partly filled order belongs to the position it opened or closes, and is cancelled when that is gone.
+    """
+    side, ledger = side_of(order.type), server.ledger
+    price, volume = tick.quote.side(side), order.volume_current
+    target = next((p for p in ledger.positions.values() if order.position_id and p.identifier == order.position_id), None)
+    if order.position_id and target is None:
+        ledger.end_order(order, OrderState.CANCELED, tick.time_msc)
+        return
+    closes = target is not None and target.type != side
+    if target is not None and closes:
+        volume = min(volume, target.volume)
+    if server.profile.liquidity is not None:
+        volume = min(volume, server.profile.liquidity)
+    if not closes:
         try:
-            check_money(server, margin_with(server, side, order.symbol, order.volume_current, price))
+            check_money(server, margin_with(server, side, order.symbol, volume, price))
         except Refused:
-            server.ledger.end_order(order, OrderState.REJECTED, tick.time_msc)
+            ledger.end_order(order, OrderState.REJECTED, tick.time_msc)
             return
-    liquidity = server.profile.liquidity
-    volume = order.volume_current if liquidity is None else min(order.volume_current, liquidity)
-    if closing is not None:
-        volume = min(volume, closing.volume)
-    deal = fill(server, order, volume, price, tick.time_msc, closing)
+    deal = fill(server, order, volume, price, tick.time_msc, target)
     left = lots(order.volume_current - volume)
     changed = replace(order, volume_current=left, position_id=deal.position_id, price_current=price)
-    if left and closing is None:
-        server.ledger.put_order(replace(changed, state=int(OrderState.PARTIAL)))
+    if left:
+        ledger.put_order(replace(changed, state=int(OrderState.PARTIAL)))
     else:
-        server.ledger.end_order(changed, OrderState.FILLED if not left else OrderState.CANCELED, tick.time_msc)
+        ledger.end_order(changed, OrderState.FILLED, tick.time_msc)
 
 
 def _hit_levels(server: Server, tick: _Tick) -> None:
@@ -195,7 +201,7 @@ def _stop_out(server: Server, now_msc: int) -> None:
     """Below the stop-out level: delete the largest order that reserves margin, else close the worst position;
     repeat.
     """
-    while server.ledger.positions:
+    while server.ledger.positions and not is_safe(server):
         value = valuation(server)
         by_money = server.profile.margin_so_mode == StopOutMode.MONEY
         level = value.equity if by_money else value.margin_level

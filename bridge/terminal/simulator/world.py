@@ -13,8 +13,8 @@ from typing import Any
 
 from bridge.mt5api.wire import ANSWERS, ARGUMENTS
 from bridge.terminal.simulator import triggers
-from bridge.terminal.simulator.answers import FAILED, FUNCTIONS, INVALID, NOT_FOUND, OUT_OF_MEMORY, Answer, UnknownSymbol
-from bridge.terminal.simulator.history import BadParameters, NoHistory, TooMuch
+from bridge.terminal.simulator.answers import FUNCTIONS, Answer
+from bridge.terminal.simulator.failures import BadParameters, CallFailed
 from bridge.terminal.simulator.profile import PROFILES, Profile
 from bridge.terminal.simulator.quotes import Market
 from bridge.terminal.simulator.server import Server
@@ -79,21 +79,13 @@ class World:
         params').
         """
         self.advance(now_msc)
-        if function not in FUNCTIONS:
-            return (*INVALID, None)
-        refused = False if ANSWERS[function][0] == "bool" else None
-        if not _fits(function, args):
-            return (*INVALID, refused)
         try:
+            if function not in FUNCTIONS or not _fits(function, args):
+                raise BadParameters
             return FUNCTIONS[function](self, client, *args)
-        except BadParameters:
-            return (*INVALID, refused)
-        except NoHistory:
-            return (*FAILED, refused)
-        except TooMuch:
-            return (*OUT_OF_MEMORY, refused)
-        except UnknownSymbol:
-            return (*NOT_FOUND, refused)
+        except CallFailed as failure:
+            answers_bool = function in ANSWERS and ANSWERS[function][0] == "bool"
+            return (*failure.error, False if answers_bool else None)
 
     def detach(self, client: int) -> None:
         """Forget what belonged to a program that went away: its subscriptions to depths of market."""

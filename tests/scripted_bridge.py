@@ -1,0 +1,136 @@
+"""A bridge of a few lines, whose answers a test writes itself."""
+
+from __future__ import annotations
+
+import struct
+from collections import Counter
+from collections.abc import Callable
+from typing import Any
+
+from msgspec import Raw
+
+from bridge import codec
+from bridge.errors import BridgeError, UnknownMethod
+from bridge.messages import GetSnapshot, Request
+from bridge.replies import ConnectionState, Heartbeat, Pong, Snapshots, Subscribed, TopicSnapshot, Welcome
+from bridge.ticks import BAR_STRUCT, TICK_STRUCT
+from clients.sockets import DEFAULT_ENDPOINT
+
+CONNECTED = ConnectionState("connected", "attached", 0, login=1, server="S", generation=1)
+START_MSC = 1_700_000_000_000
+Answer = Callable[[Any], Any]
+
+
+def tick_record(time_msc: int, bid: float = 1.1) -> bytes:
+    """One tick."""
+    return TICK_STRUCT.pack(time_msc // 1000, bid, bid + 0.0001, 0.0, 0, time_msc, 6, 0.0)
+
+
+def bar_record(time_s: int, close: float = 1.1) -> bytes:
+    """One bar."""
+    return BAR_STRUCT.pack(time_s, close, close, close, close, 1, 0, 0)
+
+
+class ScriptedBridge:
+    """`answers` gives for each method a function from the request to its result (or an error to raise); None as an answer is
+    silence."""
+
+    def __init__(self, epoch: int = 1, start_s: float = 1_000.0, heartbeat_s: float | None = None) -> None:
+        self.epoch = epoch
+        self.replies: list[tuple[bytes, bytes]] = []
+        self.events: list[bytes] = []
+        self.seen: list[tuple[str, Request[Any], int | None]] = []
+        self.sequences: Counter[str] = Counter()
+        self.newest: dict[str, Any] = {}
+        self.subscriptions: list[bytes] = []
+        self.connection = CONNECTED
+        self.events_endpoint = "tcp://127.0.0.1:5556"
+        self.proving = True
+        self.answers: dict[str, Answer] = {
+            "hello": lambda request: Welcome("test", self.events_endpoint, self._period_ms(), self.connection),
+            "goodbye": lambda request: Nil,
+            "ping": lambda request: Pong(self.connection.state, 0),
+            "snapshot": self._snapshot,
+        }
+        self._start_s = start_s
+        self.heartbeat_s = heartbeat_s
+        self._beat_s = start_s
+        self.now = start_s
+
+    def time_msc(self) -> int:
+        """The bridge's clock."""
+        return START_MSC + int((self.now - self._start_s) * 1e3)
+
+    def _period_ms(self) -> int:
+        return round((self.heartbeat_s or 1_000_000.0) * 1_000)
+
+    def methods(self) -> list[str]:
+        """Methods of the requests that came, in order."""
+        return [method for method, _, _ in self.seen]
+
+    def receive_request(self, identity: bytes, frame: bytes, now: float) -> None:
+        """A request."""
+        self.now = now
+        message = codec.decode_request(frame)
+        request = codec.decode_params(message.method, message.params)
+        self.seen.append((message.method, request, message.deadline_msc))
+        answer = self.answers.get(message.method)
+        try:
+            if answer is None:
+                raise UnknownMethod(message.method)
+            result = answer(request)
+        except BridgeError as error:
+            self.replies.append((identity, codec.encode_failure(message.id, self.epoch, self.time_msc(), error)))
+        else:
+            if result is not None:
+                packed = codec.pack(None if result is Nil else result)
+                self.replies.append((identity, codec.encode_reply(message.id, self.epoch, self.time_msc(), packed)))
+
+    def _snapshot(self, request: GetSnapshot) -> Snapshots:
+        return Snapshots(
+            tuple(
+                TopicSnapshot(topic, self.sequences[topic], False, 0, Raw(codec.pack(self.newest.get(topic))))
+                for topic in request.topics
+            )
+        )
+
+    def receive_subscription(self, frame: bytes, now: float) -> None:
+        """A subscription; the client's own topics are answered."""
+        self.now = now
+        if frame[0] == 1:
+            self.subscriptions.append(frame[1:])
+            if frame[1:].startswith(b"client:") and self.proving:
+                self.publish(frame[1:-1].decode(), Subscribed(len(self.subscriptions)))
+
+    def publish(self, topic: str, body: Any, *, flags: int = 0) -> bytes:
+        """One more event."""
+        self.sequences[topic] += 1
+        plain = body if isinstance(body, bytes) else codec.plain_body(body)
+        self.newest[topic] = plain
+        frame = codec.encode_event(topic.encode() + b"\0", self.epoch, self.sequences[topic], self.time_msc() * 1_000, flags, plain)
+        self.events.append(frame)
+        return frame
+
+    def beat(self) -> None:
+        """A heartbeat."""
+        sequences = {topic: number for topic, number in self.sequences.items() if not topic.startswith(("client:", "heartbeat"))}
+        self.publish("heartbeat", Heartbeat(self._period_ms(), self.connection.state, 0, sequences))
+
+    def on_time(self, now: float) -> None:
+        """Heartbeats, if there are any."""
+        self.now = now
+        if self.heartbeat_s is not None and now >= self._beat_s + self.heartbeat_s:
+            self._beat_s = now
+            self.beat()
+
+    def next_deadline(self) -> float | None:
+        """The next heartbeat."""
+        return None if self.heartbeat_s is None else self._beat_s + self.heartbeat_s
+
+
+class Nil:
+    """The answer nil, which is not silence."""
+
+
+assert struct.calcsize("<qdddQqId") == TICK_STRUCT.size
+__all__ = ["CONNECTED", "DEFAULT_ENDPOINT", "START_MSC", "Nil", "ScriptedBridge", "bar_record", "tick_record"]
