@@ -24,11 +24,12 @@ from __future__ import annotations
 import os
 import tomllib
 from collections.abc import Mapping
+from io import StringIO
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import msgspec
-from dotenv import dotenv_values
+from dotenv.parser import parse_stream
 from msgspec import Meta, Struct
 
 from bridge.errors import ConfigError
@@ -60,6 +61,9 @@ class Mt5Section(Struct, frozen=True, forbid_unknown_fields=True):
 
     def __repr__(self) -> str:
         return f"Mt5Section(login={self.login}, server={self.server!r}, path={self.path!r}, password=***)"
+
+    def __rich_repr__(self) -> list[tuple[str, Any]]:
+        return [("login", self.login), ("server", self.server), ("path", self.path), ("password", ...)]
 
 
 class Settings(Struct, frozen=True, forbid_unknown_fields=True):
@@ -122,7 +126,9 @@ def load(
         sections.setdefault(section, {})[name] = value
     settings = _checked(sections, "the settings together", strict=False)
     if settings.mt5.login is not None and not settings.mt5.password:
-        raise ConfigError("MT5_LOGIN is set, but there is no MT5_PASSWORD", next_step="set both, or neither to use the terminal's account")
+        raise ConfigError(
+            "MT5_LOGIN is set, but there is no MT5_PASSWORD", next_step="set both, or neither to use the terminal's account"
+        )
     return settings
 
 
@@ -132,22 +138,32 @@ def _config_path(environ: Mapping[str, str], dotenv: Mapping[str, str | None]) -
 
 
 def _dotenv(path: Path) -> dict[str, str | None]:
-    if not path.is_file():
-        return {}
     try:
-        return dict(dotenv_values(path, interpolate=False))
+        text = _text(path) if path.is_file() else ""
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path} cannot be read: {_reason(error)}", next_step="mend it or remove it") from None
+    values: dict[str, str | None] = {}
+    for binding in parse_stream(StringIO(text)):
+        if binding.error:
+            line = binding.original.line
+            raise ConfigError(f"{path}: line {line} is not NAME=value", next_step="mend it, for example its quotation marks")
+        if binding.key is not None:
+            values[binding.key] = binding.value
+    return values
 
 
 def _file(path: Path) -> dict[str, dict[str, Any]]:
     try:
-        with path.open("rb") as file:
-            return tomllib.load(file)
-    except OSError as error:
+        return tomllib.loads(_text(path))
+    except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path} cannot be read: {_reason(error)}", next_step="name a readable file with --config") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
         raise ConfigError(f"{path} is not TOML: {error}", next_step="mend the line; see docs/operating.md for an example") from None
+
+
+def _text(path: Path) -> str:
+    """UTF-8, with or without the mark that editors on Windows put before it."""
+    return path.read_bytes().decode("utf-8-sig")
 
 
 def _reason(error: OSError | UnicodeDecodeError) -> str:
@@ -158,4 +174,5 @@ def _checked(sections: Mapping[str, Any], source: str, *, strict: bool) -> Setti
     try:
         return msgspec.convert(sections, Settings, strict=strict)
     except msgspec.ValidationError as error:
-        raise ConfigError(f"{source}: {error}", next_step="correct it; see docs/operating.md for all settings") from None
+        words = " ".join(str(error).split())
+        raise ConfigError(f"{source}: {words}", next_step="correct it; see docs/operating.md for all settings") from None

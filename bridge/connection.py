@@ -1,7 +1,7 @@
 """The connection with the terminal as a state machine: one literal table, no I/O.
 
-A trigger that a state does not list is a fault of the caller and raises `ImpossibleTransition`; the gateway only reports what happened, the
-table decides what it means. Times are the bridge's clock in milliseconds since 1970-01-01 UTC.
+A trigger that a state does not list is a fault of the caller and raises `ImpossibleTransition`; the gateway only reports what happened,
+the table decides what it means. Times are the bridge's clock in milliseconds since 1970-01-01 UTC.
 """
 
 from __future__ import annotations

@@ -112,5 +112,5 @@ def start_bridge(terminal: SimulatedTerminal) -> Part:
 def start_strategy(endpoint: str, symbol: str, instance: str, *, fast: int, slow: int) -> Part:
     """A moving-average strategy in a process of its own."""
     arguments = ["strategies", "run", "ma_crossover", "--symbol", symbol, "--timeframe", "M1", "--endpoint", endpoint]
-    arguments += ["--fast", str(fast), "--slow", str(slow), "--instance", instance]
+    arguments += ["--fast", str(fast), "--slow", str(slow), "--instance", instance, "--short-history"]
     return Part(f"ma_crossover/{instance}", arguments)

@@ -1,8 +1,8 @@
 """The gateway: everything the bridge decides, without a socket, a clock or a terminal.
 
-Frames and `now` (monotonic seconds) go in; frames and actions come out in `replies`, `events`, `link` and `actions`, which the loop takes
-and clears. The order of calls is: any number of `receive_*`, then `on_time`, then take what is in the outputs. `next_deadline` says when
-`on_time` has to be called at the latest.
+Frames and `now` (monotonic seconds) go in; frames and actions come out in `replies`, `events`, `link` and `actions`, which the loop
+takes and clears. The order of calls is: any number of `receive_*`, then `on_time`, then take what is in the outputs. `next_deadline`
+says when `on_time` has to be called at the latest.
 """
 
 from __future__ import annotations
@@ -41,7 +41,8 @@ from bridge.watch import WatchSettings
 
 @dataclass(frozen=True, slots=True)
 class GatewaySettings:
-    """`events` is the endpoint that clients are told; times in seconds."""
+    """`events` is the endpoint that clients are told; times in seconds. `grace_s` is how long after a call's deadline the session may take
+    to say that it did not begin it."""
 
     software: str
     epoch: int
@@ -52,6 +53,7 @@ class GatewaySettings:
     read_deadline_s: float = 10.0
     order_deadline_s: float = 30.0
     longest_deadline_s: float = 300.0
+    grace_s: float = 0.25
     max_pending: int = 1_000
     watch: WatchSettings = field(default_factory=WatchSettings)
 
@@ -131,7 +133,7 @@ class Gateway:
 
     def _beat(self, now: float) -> None:
         for topic in self.topics.unwanted(now):
-            if topic.stream in (Stream.LIVE, Stream.STARTING) and self.connection.state in READS:
+            if topic.stream in (Stream.LIVE, Stream.STARTING) or self._supervision.watch.ready:
                 self.link.append(link.pack(link.StopStream(topic.stream_name)))
             topic.stream = Stream.IDLE
         self.peers.expire(now)
@@ -182,6 +184,8 @@ class Gateway:
         if not flags & LATE:  # what comes late is not the newest state
             topic.flags = flags
             topic.body = body
+            if topic.resumed:
+                topic.recent.append(body)
         self.events.append(
             codec.encode_event(topic.prefix, self._settings.epoch, topic.sequence, self.time_us(now), flags, body)
         )
@@ -226,7 +230,7 @@ class Gateway:
         topic.error = None
         if self.connection.state in READS:
             topic.stream = Stream.STARTING
-            self.link.append(link.pack(link.StartStream(topic.stream_name)))
+            self.link.append(link.pack(link.StartStream(topic.stream_name, topic.resume())))
         else:
             topic.stream = Stream.IDLE
 
@@ -304,8 +308,9 @@ class Gateway:
         if len(self._pending) >= (limit if order else limit - limit // 10):
             raise Busy(f"{len(self._pending)} requests are waiting for the terminal", next_step="send fewer at a time")
         self._last_call += 1
-        self._pending[self._last_call] = Pending(message, routing_id, deadline_s, peer)
-        self._soonest_s = min(self._soonest_s, deadline_s)
+        late_s = deadline_s + self._settings.grace_s
+        self._pending[self._last_call] = Pending(message, routing_id, late_s, peer)
+        self._soonest_s = min(self._soonest_s, late_s)
         self.link.append(link.pack(link.Call(self._last_call, message.method, message.params, deadline_s)))
 
     def _deadline(self, message: RequestMessage, order: bool, now: float) -> float:
@@ -468,8 +473,8 @@ class Gateway:
         self._give(self._snapshots.complete(self.connection.state in READS), now)
 
     def _know(self, topic: TopicState, packed: bytes | None, now: float) -> None:
-        """The newest state of a stream that has just started. It may have changed while there was no session: of a state that is told as a
-        whole, subscribers then hear at once."""
+        """The newest state of a stream that has just started. It may have changed while there was no session: of a state that is
+        told as a whole, subscribers then hear at once."""
         if packed is None:
             return
         family = topic.name.partition(":")[0]
@@ -478,6 +483,8 @@ class Gateway:
             self.publish(topic.name, body, now)
         else:
             topic.flags, topic.body = 0, body
+            if topic.resumed and not topic.recent:
+                topic.recent.append(body)
 
     def session_lost(self, cause: str, now: float) -> None:
         """The session is gone or cannot be trusted: what it had not answered fails, its streams wait for the next one."""
@@ -507,6 +514,7 @@ class Gateway:
 
     def streams_resumed(self) -> None:
         """The session can be asked: every wanted topic is started."""
-        for topic in self.topics.wanted():
+        wanted = self.topics.wanted()
+        for topic in [*self.topics.followed(wanted), *wanted]:
             self.start_stream(topic)
 

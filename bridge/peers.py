@@ -1,4 +1,4 @@
-"""The clients that the bridge knows: who they are, when they were seen, what they asked for. No I/O; times are monotonic seconds."""
+"""The clients that the bridge knows: who they are, when they were seen, what they asked for. No I/O; times in monotonic seconds."""
 
 from __future__ import annotations
 
@@ -39,8 +39,8 @@ class Peer:
 
 
 class PeerTable:
-    """Clients by id. One that had an event connection and lost it is forgotten after `gone_after_s` without a request, any other after
-    `silent_after_s`; at most `limit` are kept, the longest silent ones go first, and first of all those without an event connection."""
+    """Clients by id. One that had an event connection and lost it is forgotten after `gone_after_s` without a request, any other
+    after `silent_after_s`; at most `limit` are kept: those without an event connection go first, the longest silent first."""
 
     def __init__(self, gone_after_s: float = 5.0, silent_after_s: float = 60.0, limit: int = 10_000) -> None:
         self._gone_after_s = gone_after_s
@@ -99,12 +99,12 @@ class PeerTable:
 
     def expire(self, now: float) -> list[Peer]:
         """Forget those that are gone, and tell which."""
-        gone = [
-            peer
-            for peer in self
-            if not peer.subscribed
-            and now >= (peer.seen_s + self._silent_after_s if peer.left_s is None else max(peer.seen_s, peer.left_s) + self._gone_after_s)
-        ]
+        gone = [peer for peer in self if not peer.subscribed and now >= self._gone_at_s(peer)]
         for peer in gone:
             del self._by_id[peer.client_id]
         return gone
+
+    def _gone_at_s(self, peer: Peer) -> float:
+        if peer.left_s is None:
+            return peer.seen_s + self._silent_after_s
+        return max(peer.seen_s, peer.left_s) + self._gone_after_s

@@ -24,7 +24,7 @@ class Waiting:
     settled: int = 0
 
     def complete(self) -> bool:
-        """Whether no topic has to be waited for any more. Each is looked at once: thousands of clients may wait for thousands of topics."""
+        """Whether no topic has to be waited for any more. Each is looked at once, for many clients may wait for thousands."""
         topics = self.topics
         while self.settled < len(topics) and topics[self.settled].stream is not Stream.STARTING:
             self.settled += 1
@@ -55,7 +55,9 @@ class SnapshotDesk:
         """
         for name in request.topics:
             if not known(name):
-                raise InvalidParameters(f"no such topic: {name!r}", next_step="see Topics in docs/protocol.md", field="topics", value=name)
+                raise InvalidParameters(
+                    f"no such topic: {name!r}", next_step="see Topics in docs/protocol.md", field="topics", value=name
+                )
         if len(self._waiting) >= self._limit:
             raise Busy(f"{len(self._waiting)} snapshot requests are waiting", next_step="send fewer at a time")
         if not self._topics.has_room_for(sum(self._topics.find(name + "\0") is None for name in request.topics)):

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
-from urllib.parse import urlsplit
 
 import zmq
 
 from bridge.codec import MAX_REQUEST_BYTES
 from bridge.errors import ConfigError
 
+_ENDPOINT = re.compile(r"tcp://(?P<host>[0-9A-Za-z.*_-]+|\[[0-9A-Za-z:.%]+\]):(?P<port>[0-9]{1,5}|\*)")
+"""Exact, for libzmq binds to what it makes of a text: to `127.0.0.1:99999` as well, at port 34463."""
 LIBZMQ = (4, 3, 5)
 """Oldest libzmq that is used: earlier ones have known faults before authentication."""
 
@@ -29,19 +31,19 @@ def check_libzmq() -> None:
     """Raises `ConfigError` where the installed libzmq is too old."""
     if zmq.zmq_version_info() < LIBZMQ:
         wanted = ".".join(map(str, LIBZMQ))
-        raise ConfigError(f"libzmq {zmq.zmq_version()} is too old", next_step=f"install a pyzmq that brings libzmq {wanted} or newer")
+        raise ConfigError(
+            f"libzmq {zmq.zmq_version()} is too old", next_step=f"install a pyzmq that brings libzmq {wanted} or newer"
+        )
 
 
 def check_loopback(endpoint: str) -> None:
     """Raises `ConfigError` for an endpoint that others than this machine could reach, or that is none at all."""
-    try:
-        parts = urlsplit(endpoint)
-        host, _ = parts.hostname, None if parts.netloc.endswith(":*") else parts.port
-    except ValueError:
-        host = None
-    if not endpoint.startswith("tcp://") or not host or ":" not in endpoint[6:]:
-        raise ConfigError(f"not an endpoint: {endpoint!r}", next_step="write it as tcp://127.0.0.1:5555, or with port 0 for any free one")
-    if host not in ("127.0.0.1", "localhost", "::1"):
+    found = _ENDPOINT.fullmatch(endpoint)
+    if found is None or (found["port"] != "*" and int(found["port"]) > 65_535):
+        raise ConfigError(
+            f"not an endpoint: {endpoint!r}", next_step="write it as tcp://127.0.0.1:5555, or with port 0 for any free one"
+        )
+    if found["host"] not in ("127.0.0.1", "localhost"):
         raise ConfigError(
             f"{endpoint} can be reached from other machines, and the bridge has no keys to tell friend from foe",
             next_step="bind to tcp://127.0.0.1:PORT",
@@ -70,7 +72,7 @@ def _harden(socket: zmq.Socket[bytes], *, largest: int) -> None:
 
 
 def requests_socket(context: zmq.Context[zmq.Socket[bytes]], endpoint: str) -> tuple[zmq.Socket[bytes], str]:
-    """The bound ROUTER and its endpoint. The receiving high-water mark is small: flooding clients wait in their own memory, not in ours."""
+    """The bound ROUTER and its endpoint. The receiving high-water mark is small: flooding clients wait in their own memory."""
     socket = context.socket(zmq.ROUTER)
     _harden(socket, largest=MAX_REQUEST_BYTES)
     socket.set(zmq.RCVHWM, 50)

@@ -1,7 +1,7 @@
 """What the gateway does about its session: start it, attach, replace it when it ends or hangs, end it. No I/O.
 
-Part of the gateway, kept apart because it is a subject of its own: the connection's table (`connection`), the watch (`watch`) and the
-session's messages (`session.link`) meet here.
+Part of the gateway, kept apart because it is a subject of its own: the connection's table (`connection`), the watch (`watch`) and
+the session's messages (`session.link`) meet here.
 """
 
 from __future__ import annotations

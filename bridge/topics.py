@@ -1,11 +1,12 @@
 """The topics: their sequences, who subscribes, and which streams the session has to send.
 
-A subscription starts a topic's stream; the last unsubscription ends it after a linger, so that a client that reconnects does not stop and
-start it. Sequences never restart within an epoch. No I/O; times are monotonic seconds.
+A subscription starts a topic's stream; the last unsubscription ends it after a linger, so that a client that reconnects does not stop
+and start it. Sequences never restart within an epoch. No I/O; times are monotonic seconds.
 """
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -34,6 +35,14 @@ def _served(wire: str) -> bool:
     return wire.startswith(STREAMED) and not passive and "*" not in wire
 
 
+RESUMED = ("tick:", "bar:")
+"""Families whose streams a new session continues without a hole."""
+RECENT = 512
+"""Bodies kept for that: more than a session sends of one symbol in a second of server time."""
+TIME_BYTES = 8
+"""A record begins with its time in seconds."""
+
+
 class Stream(StrEnum):
     """What the session does about a topic."""
 
@@ -56,12 +65,15 @@ class TopicState:
     flags: int = 0
     body: Any = None
     published_s: float | None = None
+    recent: deque[bytes] = field(default_factory=lambda: deque(maxlen=RECENT))
     error: BridgeError | None = None
     linger_until_s: float | None = None
     streamed: bool = field(init=False)
+    resumed: bool = field(init=False)
 
     def __post_init__(self) -> None:
         self.streamed = _served(self.wire)
+        self.resumed = self.wire.startswith(RESUMED)
 
     @property
     def exact(self) -> bool:
@@ -77,6 +89,22 @@ class TopicState:
     def lasting(self) -> bool:
         """Whether a subscriber has to notice when it misses the newest event; not so for proofs and heartbeats."""
         return not self.name.startswith("client:") and self.name != "heartbeat"
+
+    def resume(self) -> bytes | None:
+        """What a new session needs to go on where the last one ended: of bars the last, of ticks all those of their newest second."""
+        if not self.recent:
+            return None
+        last = self.recent[-1][-RECORD_BYTES:]
+        if not self.name.startswith("tick:"):
+            return last
+        second = last[:TIME_BYTES]
+        rows: list[bytes] = []
+        for body in reversed(self.recent):
+            for at in range(len(body) - RECORD_BYTES, -1, -RECORD_BYTES):
+                if body[at : at + TIME_BYTES] != second:
+                    return b"".join(reversed(rows))
+                rows.append(body[at : at + RECORD_BYTES])
+        return b"".join(reversed(rows))
 
     def newest(self) -> Any:
         """What a late joiner needs of the newest event: the last of its records, else all of it; nothing of what is not a state."""
@@ -149,11 +177,24 @@ class TopicTable:
         """The topics whose streams the session should send now."""
         return [state for state in self if state.streamed and (state.subscribers or state.linger_until_s is not None)]
 
+    def followed(self, wanted: list[TopicState]) -> list[TopicState]:
+        """The topics that had events because a wanted prefix covers them; a new session has to be told where each of them ended."""
+        prefixes = tuple(state.wire for state in wanted if not state.exact)
+        return [state for state in self if state.recent and state.exact and state.wire.startswith(prefixes) and state not in wanted]
+
     def unwanted(self, now: float) -> list[TopicState]:
-        """The streams whose linger is over: nobody wants them any more. Topics that never had an event are forgotten."""
+        """The streams whose linger is over: nobody wants them any more. Topics that never had an event are forgotten.
+
+        A topic that had some leaves one sequence out: what happens until its stream is started again is not published, and a subscriber
+        who was only cut off, and comes back later than the linger, has to see that it missed something.
+        """
         over = [state for state in self if state.linger_until_s is not None and now >= state.linger_until_s]
+        over += [state for state in self.followed([state for state in over if not state.exact]) if not state.subscribers]
         for state in over:
             state.linger_until_s = None
+            state.recent.clear()
             if not state.sequence:
                 del self._by_wire[state.wire]
+            elif state.resumed:
+                state.sequence += 1
         return over

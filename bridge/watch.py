@@ -1,7 +1,7 @@
 """The watch over the session: when to start one, when it has been silent for too long, when to try again. No I/O, no clock.
 
-A terminal call holds the whole session for as long as it takes, so silence is the only sign of a hang. The session tells of progress at
-least once a second, and announces calls that may rightly take long; beyond that the gateway has it killed and replaced.
+A terminal call holds the whole session for as long as it takes, so silence is the only sign of a hang. The session tells of progress
+at least once a second, and announces calls that may rightly take long; beyond that the gateway has it killed and replaced.
 """
 
 from __future__ import annotations
@@ -23,7 +23,8 @@ class WatchSettings:
 
 
 class Watch:
-    """One generation after the other: `start_at_s` is when a session should be started, `attempt_at_s` when it should be told to attach."""
+    """One generation after the other: `start_at_s` is when a session should be started, `attempt_at_s` when it should be told to
+    attach, `asked_s` up to when every stream's newest state is surely known."""
 
     def __init__(self, settings: WatchSettings, random: Random) -> None:
         self._settings = settings

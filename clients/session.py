@@ -81,6 +81,7 @@ class ClientSession:
         self._hello_attempts = 0
         self._hello_retry_s: float | None = None
         self._probe_s = 0.0
+        self._welcomed: int | None = None
         self._late = self._duplicate = self._unknown = self._malformed = self._stale = self._restarts = 0
 
     # ---- requests ----------------------------------------------------------------------------------------------------------------
@@ -209,6 +210,10 @@ class ClientSession:
             self._hello_attempts = 0
             self.welcome = call.result()
             self._probe_s = self._now + PROBE_S
+            if self._welcomed != self.epoch:  # of a bridge that is new to us, this is the first sign of life
+                self._welcomed = self.epoch
+                self.subscriptions.heartbeat_us = self.subscriptions.time_us
+                self.subscriptions.heartbeat_at_s = self._now
             self.subscriptions.connection = self.welcome.connection
             self.subscriptions.connect(events_endpoint(self.endpoint, self.welcome.events))
         elif self.welcome is not None:  # it knew us before: it went away, and may come back
@@ -269,17 +274,16 @@ class ClientSession:
         return self.subscriptions.connection
 
     def heartbeat_age_s(self, now: float) -> float | None:
-        """Seconds since the bridge made the newest heartbeat that arrived; None before the first."""
+        """Seconds since the bridge made the newest heartbeat that arrived (or its first welcome); None before that."""
         present_msc = self.clock.bridge_msc(now)
         if present_msc is None or not self.subscriptions.heartbeat_us:
             return None
         return max(0.0, present_msc / 1e3 - self.subscriptions.heartbeat_us / 1e6)
 
     def is_silent(self, now: float) -> bool:
-        """Whether the bridge has given no sign of life for three heartbeats."""
+        """Whether the bridge has published no sign of life for three heartbeats."""
         age_s = self.heartbeat_age_s(now)
-        heartbeat = self.subscriptions.heartbeat
-        return age_s is None or heartbeat is None or age_s > SILENT_HEARTBEATS * heartbeat.period_ms / 1e3
+        return age_s is None or self.welcome is None or age_s > SILENT_HEARTBEATS * self.welcome.heartbeat_ms / 1e3
 
     @property
     def counters(self) -> Counters:

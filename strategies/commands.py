@@ -61,13 +61,15 @@ def _option(param: Param[Any]) -> click.Option:
 def command_of(kind: type[Strategy], name: str) -> click.Command:
     """The command that runs a strategy, with a flag for each of its parameters."""
 
-    def callback(endpoint: str | None, instance: str | None, timeout_s: float, **values: Any) -> NoReturn:
+    def callback(
+        endpoint: str | None, instance: str | None, timeout_s: float, short_history: bool, **values: Any
+    ) -> NoReturn:
         given = {key: value for key, value in values.items() if value is not None}
         try:
             strategy = kind(name, instance, **given)
         except (InvalidParameters, UnknownTimeframe) as error:
             raise click.UsageError(str(error)) from None
-        sys.exit(serve(strategy, endpoint, timeout_s))
+        sys.exit(serve(strategy, endpoint, timeout_s, short_history=short_history))
 
     options = [_option(param) for param in params_of(kind).values()]
     options += [
@@ -75,6 +77,9 @@ def command_of(kind: type[Strategy], name: str) -> click.Command:
             ["--endpoint"], metavar="ENDPOINT", help="Requests endpoint of the bridge [MT5BRIDGE_ENDPOINT, tcp://127.0.0.1:5555]."
         ),
         click.Option(["--instance"], metavar="NAME", help="Tells several of the same strategy apart [the symbol]."),
+        click.Option(
+            ["--short-history"], is_flag=True, help="Start also when the terminal has fewer bars than are asked for to warm up."
+        ),
         click.Option(
             ["--timeout", "timeout_s"],
             type=click.FloatRange(min=0.1),
@@ -86,7 +91,7 @@ def command_of(kind: type[Strategy], name: str) -> click.Command:
     return click.Command(name, params=list(options), callback=callback, help=kind.__doc__, context_settings=_SETTINGS)
 
 
-def serve(strategy: Strategy, endpoint: str | None, timeout_s: float) -> int:
+def serve(strategy: Strategy, endpoint: str | None, timeout_s: float, *, short_history: bool = False) -> int:
     """Run a strategy on a bridge until a signal; the exit code."""
     from clients.blocking import Client  # noqa: PLC0415 - `--help` and `list` need no sockets
     from strategies.runner import Runner, Stopped  # noqa: PLC0415
@@ -107,7 +112,7 @@ def serve(strategy: Strategy, endpoint: str | None, timeout_s: float) -> int:
             click.echo(f"{strategy.name}: {error}", err=True)
             return 2 if isinstance(error, ConfigError) else 1
         with client:
-            return Runner(strategy, client, asked).run()
+            return Runner(strategy, client, asked, short_history=short_history).run()
 
 
 def _log_to_stderr() -> None:

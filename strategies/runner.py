@@ -46,10 +46,17 @@ class StartRefused(CallError):
 
 
 class Runner:
-    """One strategy on one client. `stop_reason` gives the reason to stop once there is one; `clock` never steps back."""
+    """One strategy on one client. `stop_reason` gives the reason to stop once there is one; `clock` never steps back; with `short_history` it
+    also starts when the terminal has fewer closed bars than the strategy asks for."""
 
     def __init__(
-        self, strategy: Strategy, client: Client, stop_reason: Callable[[], str | None], clock: Callable[[], float] = time.monotonic
+        self,
+        strategy: Strategy,
+        client: Client,
+        stop_reason: Callable[[], str | None],
+        clock: Callable[[], float] = time.monotonic,
+        *,
+        short_history: bool = False,
     ) -> None:
         self.strategy = strategy
         self.desk = ClientDesk(strategy, client, clock)
@@ -58,12 +65,13 @@ class Runner:
         self._client = client
         self._stop_reason = stop_reason
         self._clock = clock
+        self._short_history = short_history
         self._log = strategy.log
         self._kept: deque[Item] = deque()
         self._last_bar_s = -1
         self._hole = False
         self._lost = False
-        self._heard = False
+        self._before_loss: ConnectionState | None = None
         self._timer_s = 0.0
         self._wants_ticks = type(strategy).on_tick is not Strategy.on_tick
         self._wants_timer = type(strategy).on_timer is not Strategy.on_timer
@@ -131,10 +139,13 @@ class Runner:
             bars = self._history(subscription, count=strategy.warmup, start=1)
             if len(bars) >= strategy.warmup:
                 return bars
+            if self._short_history:
+                self._log.warning("the terminal has %d of %d bars to warm up with", len(bars), strategy.warmup)
+                return bars
             self._wait(subscription, RETRY_S)
         raise StartRefused(
             f"{strategy.name} needs {strategy.warmup} closed {strategy.timeframe} bars of {strategy.symbol}, there are {len(bars)}",
-            next_step="open that chart in the terminal and scroll back, raise its `Max. bars in chart`, or use smaller periods",
+            next_step="open that chart in the terminal and scroll back, use smaller periods, or start with --short-history",
         )
 
     def _history(self, subscription: Subscription, **which: Any) -> list[Bar]:
@@ -221,9 +232,8 @@ class Runner:
     def _watch_bridge(self) -> None:
         """Nothing came: does the bridge still live?"""
         silent = self._client.is_silent
-        self._heard = self._heard or not silent
         known = self.strategy.connection
-        if silent and self._heard and not self._lost and known is not None:
+        if silent and not self._lost and known is not None:
             self._lost = True
             self._before_loss = known
             self._connection(
@@ -232,7 +242,9 @@ class Runner:
                 )
             )
         elif not silent and self._lost:
-            self._connection(self._client.known_connection or self._before_loss)
+            back = self._client.known_connection or self._before_loss
+            if back is not None:
+                self._connection(back)
 
     def _connection(self, connection: ConnectionState) -> None:
         self._lost = self._lost and connection.cause == "no sign of life from the bridge"

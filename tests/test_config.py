@@ -11,10 +11,11 @@ from hypothesis import strategies as st
 from bridge.config import DEFAULT_EVENTS, DEFAULT_REQUESTS, DEFAULT_SERVER, ENVIRONMENT, Settings, load
 from bridge.errors import ConfigError
 
-SECRET = "hush-hush-1234"  # noqa: S105
+SECRET = "hush-hush-1234"
 VALUES: dict[str, tuple[Any, Any, Any, Any]] = {
     "MT5_LOGIN": (1, 2, 3, 4), "MT5_PASSWORD": ("p1", "p2", "p3", "p4"), "MT5_SERVER": ("s1", "s2", "s3", "s4"),
-    "MT5_PATH": ("a1", "a2", "a3", "a4"), "MT5_TIMEOUT_MS": (1_000, 2_000, 3_000, 4_000), "MT5_PORTABLE": (True, False, True, False),
+    "MT5_PATH": ("a1", "a2", "a3", "a4"), "MT5_TIMEOUT_MS": (1_000, 2_000, 3_000, 4_000),
+    "MT5_PORTABLE": (True, False, True, False),
     "MT5BRIDGE_ENDPOINT": ("tcp://127.0.0.1:1", "tcp://127.0.0.1:2", "tcp://127.0.0.1:3", "tcp://127.0.0.1:4"),
 }  # fmt: skip
 """For each variable: its value in the flags, the environment, `.env` and the file."""
@@ -30,7 +31,13 @@ def write(folder: Path, *, env: str | bytes = "", file: str | bytes = "") -> Pat
     return folder / "mt5bridge.toml"
 
 
-def failure(folder: Path, *, flags: dict[tuple[str, str], Any] | None = None, environ: dict[str, str] | None = None, config: Path | None = None) -> str:
+def failure(
+    folder: Path,
+    *,
+    flags: dict[tuple[str, str], Any] | None = None,
+    environ: dict[str, str] | None = None,
+    config: Path | None = None,
+) -> str:
     with pytest.raises(ConfigError) as caught:
         load(flags or {}, config=config, environ=environ or {}, folder=folder)
     told = str(caught.value)
@@ -78,7 +85,8 @@ def test_an_empty_variable_is_none(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("where", ["flag", "environment", ".env"])
 def test_where_the_file_may_be_named(tmp_path: Path, where: str) -> None:
-    config = write(tmp_path, file="[mt5]\nserver = 'mine'\n", env=f"MT5BRIDGE_CONFIG={tmp_path / 'mt5bridge.toml'}\n" if where == ".env" else "")
+    env = f"MT5BRIDGE_CONFIG={tmp_path / 'mt5bridge.toml'}\n" if where == ".env" else ""
+    config = write(tmp_path, file="[mt5]\nserver = 'mine'\n", env=env)
     environ = {"MT5BRIDGE_CONFIG": str(config)} if where == "environment" else {}
     assert load({}, config=config if where == "flag" else None, environ=environ, folder=tmp_path).mt5.server == "mine"
 
@@ -95,7 +103,7 @@ def test_a_password_is_taken_as_it_is(tmp_path: Path, password: str) -> None:
 
 def test_a_dollar_in_the_env_file_is_a_dollar(tmp_path: Path) -> None:
     write(tmp_path, env="MT5_LOGIN=1\nMT5_PASSWORD='a${HOME}$b'\n")
-    assert load({}, environ={}, folder=tmp_path).mt5.password == "a${HOME}$b"  # noqa: S105
+    assert load({}, environ={}, folder=tmp_path).mt5.password == "a${HOME}$b"
 
 
 @pytest.mark.parametrize("mark", [b"", b"\xef\xbb\xbf"])
@@ -110,8 +118,9 @@ def test_files_that_an_editor_on_windows_has_written(tmp_path: Path, mark: bytes
     [
         ("[mt5]\nlogn = 5\n", "logn"), ("[mt6]\n", "mt6"), ("[mt5]\nlogin = 'x'\n", "login"), ("[mt5]\nlogin = '5'\n", "login"),
         ("[mt5]\nlogin = 0\n", "login"), ("[mt5]\ntimeout_ms = 1.5\n", "timeout_ms"), ("[mt5]\nportable = 'yes'\n", "portable"),
-        ("[bridge]\nsession = 'fork'\n", "session"), ("bridge = 5\n", "bridge"), ("[mt5]\nlogin = 99999999999999999999999\n", "login"),
-        ("[mt5]\npassword = 5\n", "password"), ("[mt5\n", "TOML"), ("a = 1\na = 2\n", "TOML"), ("[mt5]\nserver = 2024-01-01\n", "server"),
+        ("[bridge]\nsession = 'fork'\n", "session"), ("bridge = 5\n", "bridge"), ("[mt5]\nlogin = 99999999999999999999\n", "login"),
+        ("[mt5]\npassword = 5\n", "password"), ("[mt5\n", "TOML"), ("a = 1\na = 2\n", "TOML"),
+        ("[mt5]\nserver = 2024-01-01\n", "server"),
         ("a = " + "[" * 20_000, "TOML"),
     ],
 )  # fmt: skip
@@ -137,8 +146,8 @@ def test_a_file_that_cannot_be_read(tmp_path: Path, what: str) -> None:
 @pytest.mark.parametrize(
     ("env", "words"),
     [
-        (b"MT5_LOGIN=abc\n", "MT5_LOGIN in .env"), (b"MT5_SERVER=\xff\n", "UTF-8"), (b"MT5_SERVER=a\nMT5_PASSWORD='hush-hush-1234\n", "line 2"),
-        (b"MT5_PORTABLE=perhaps\n", "MT5_PORTABLE in .env"),
+        (b"MT5_LOGIN=abc\n", "MT5_LOGIN in .env"), (b"MT5_SERVER=\xff\n", "UTF-8"),
+        (b"MT5_SERVER=a\nMT5_PASSWORD='hush-hush-1234\n", "line 2"), (b"MT5_PORTABLE=perhaps\n", "MT5_PORTABLE in .env"),
     ],
 )  # fmt: skip
 def test_an_env_file_that_is_wrong(tmp_path: Path, env: bytes, words: str) -> None:
@@ -147,7 +156,8 @@ def test_an_env_file_that_is_wrong(tmp_path: Path, env: bytes, words: str) -> No
 
 
 @pytest.mark.parametrize(
-    ("variable", "value"), [("MT5_LOGIN", "abc"), ("MT5_LOGIN", "-5"), ("MT5_TIMEOUT_MS", "0"), ("MT5_TIMEOUT_MS", "1e9"), ("MT5_PORTABLE", "2")]
+    ("variable", "value"),
+    [("MT5_LOGIN", "abc"), ("MT5_LOGIN", "-5"), ("MT5_TIMEOUT_MS", "0"), ("MT5_TIMEOUT_MS", "1e9"), ("MT5_PORTABLE", "2")],
 )
 def test_a_variable_that_is_wrong(tmp_path: Path, variable: str, value: str) -> None:
     assert f"{variable} in the environment" in failure(tmp_path, environ={variable: value, "MT5_PASSWORD": SECRET})
@@ -172,12 +182,13 @@ def test_the_password_is_never_shown(tmp_path: Path) -> None:
 
 
 @settings(max_examples=100, deadline=None)
-@given(text=st.text(max_size=80) | st.sampled_from(["[mt5]\n", "[bridge]\n"]).flatmap(lambda head: st.text(max_size=40).map(head.__add__)))
+@given(text=st.text(max_size=80) | st.builds("".join, st.tuples(st.sampled_from(["[mt5]\n", "[bridge]\n"]), st.text(max_size=40))))
 def test_any_text_is_a_configuration_or_one_clear_error(tmp_path_factory: pytest.TempPathFactory, text: str) -> None:
     folder = tmp_path_factory.mktemp("config")
     config = write(folder, file=text.encode("utf-8", "surrogatepass"))
+    told = None
     try:
         load({}, config=config, environ={}, folder=folder)
     except ConfigError as error:
-        assert str(config) in str(error)
-        assert "\n" not in str(error)
+        told = str(error)
+    assert told is None or (str(config) in told and "\n" not in told)

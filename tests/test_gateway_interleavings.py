@@ -1,4 +1,4 @@
-"""Clients, session and time in any order: every request is answered once, no order is sent twice, no sequence skips, nothing raises."""
+"""Clients, session and time in any order: every request is answered once, no order is sent twice, no sequence skips."""
 
 from __future__ import annotations
 
@@ -20,6 +20,8 @@ from tests.scripted_session import Bench, attached, ticks
 
 WIRES = ["tick:A\0", "tick:B\0", "tick:", "bar:A:M1\0", "account\0", "client:c1\0", "client:c1:1\0", "connection\0", "bar:"]
 TOPICS = ["tick:A", "tick:B", "tick:C", "bar:A:M1", "account", "connection", "log"]
+FAILURES = [DeadlinePassed("late"), NotConnected("gone"), OrderRejected("no"), OutcomeUnknown("?")]
+NEWS = [link.Health(False, True, 0), link.Busy("x", 40.0), link.Idle(), link.Lost("f", -10_004, "gone")]
 DEADLINES = st.none() | st.sampled_from([-1.0, 0.05, 1.0, 20.0])
 
 
@@ -151,7 +153,7 @@ class Interleavings(RuleBasedStateMachine):
     @rule(data=st.data())
     def session_answers(self, data: st.DataObject) -> None:
         call = self.at_session.pop(data.draw(st.sampled_from(sorted(self.at_session))))
-        error = data.draw(st.none() | st.sampled_from([DeadlinePassed("late"), NotConnected("gone"), OrderRejected("no"), OutcomeUnknown("?")]))
+        error = data.draw(st.none() | st.sampled_from(FAILURES))
         if error is None:
             self.say(link.Result(call.id, Raw(codec.pack({}))))
             return
@@ -174,7 +176,7 @@ class Interleavings(RuleBasedStateMachine):
         self.say(link.Publish([(topic, flags, ticks(1.0, 2.0)), ("log", 0, {"level": "warning", "message": "m", "topic": None})]))
 
     @precondition(lambda self: self.ready)
-    @rule(message=st.sampled_from([link.Health(False, True, 0), link.Busy("x", 40.0), link.Idle(), link.Lost("f", -10_004, "gone")]))
+    @rule(message=st.sampled_from(NEWS))
     def session_says(self, message: link.FromSession) -> None:
         self.say(message)
 
@@ -232,5 +234,8 @@ def magic(call: link.Call) -> int:
 
 TestInterleavings = Interleavings.TestCase
 TestInterleavings.settings = settings(
-    max_examples=60, stateful_step_count=50, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much]
+    max_examples=60,
+    stateful_step_count=50,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
 )

@@ -26,6 +26,16 @@ def test_hours_are_their_minutes(symbol: str, hour: int, span: int) -> None:
     assert np.concatenate(parts).tobytes() == minutes.tobytes()
 
 
+@given(st.sampled_from(sorted(MADE)), st.integers(FIRST_HOUR, END_HOUR - 100))
+@settings(deadline=None, max_examples=10)
+def test_the_ticks_of_an_hour_are_the_same_whatever_comes_with_it(symbol: str, hour: int) -> None:
+    made = MADE[symbol]
+    hours = made.quoted_hours(hour, hour + 30)
+    if hours.size:
+        alone = [made.block(int(one)).ticks for one in hours]
+        assert np.concatenate(alone).tobytes() == made.ticks(hours).tobytes()
+
+
 def test_a_block_is_remembered_and_cannot_be_changed() -> None:
     made = MADE["EURUSD"]
     hour = 492_540

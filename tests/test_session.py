@@ -629,8 +629,31 @@ def test_connection_and_heartbeat_events_reach_subscribers_and_the_session() -> 
     age_s = world.session.heartbeat_age_s(world.time.now)
     assert age_s is not None
     assert 0.0 <= age_s < 1.0
-    world.time.run_until(world.time.now)
     assert world.session.is_silent(world.time.now + 3.5)
+
+
+def test_a_bridge_whose_events_do_not_come_is_silent_though_it_answers() -> None:
+    world = World(heartbeat_s=1.0)
+    assert not world.session.is_silent(world.time.now)
+    world.link.events = lost
+    world.time.run_for(20.0)
+    assert world.session.is_silent(world.time.now)
+    assert 5 < world.bridge.methods().count("hello") < 12
+    world.link.events = after()
+    world.time.run_for(2.0)
+    assert not world.session.is_silent(world.time.now)
+
+
+def test_a_new_bridge_is_not_silent_before_its_first_heartbeat() -> None:
+    world = World(heartbeat_s=1.0)
+    world.link.cut()
+    world.time.run_for(10.0)
+    assert world.session.is_silent(world.time.now)
+    bridge = ScriptedBridge(epoch=2, heartbeat_s=100.0)
+    bridge.now = world.time.now
+    world.link.heal(bridge)
+    world.time.run_for(1.0)
+    assert not world.session.is_silent(world.time.now)
 
 
 # ---- the module ------------------------------------------------------------------------------------------------------------------

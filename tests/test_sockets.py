@@ -2,26 +2,48 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 import zmq
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bridge import sockets
 from bridge.errors import ConfigError
 from bridge.sockets import Keys, check_libzmq, check_loopback, events_socket, link_socket, requests_socket
 
 Context = zmq.Context[zmq.Socket[bytes]]
+Maker = Callable[[Context, str], tuple[zmq.Socket[bytes], str]]
 PATIENCE_MS = 5_000
 
 
+class Kept:
+    """A context whose sockets are closed at the end of the test."""
+
+    def __init__(self) -> None:
+        self.context: Context = zmq.Context()
+        self._sockets: list[zmq.Socket[bytes]] = []
+
+    def bound(self, make: Maker, endpoint: str = "tcp://127.0.0.1:*") -> tuple[zmq.Socket[bytes], str]:
+        socket, bound = make(self.context, endpoint)
+        self._sockets.append(socket)
+        return socket, bound
+
+    def peer(self, kind: int) -> zmq.Socket[bytes]:
+        self._sockets.append(self.context.socket(kind))
+        return self._sockets[-1]
+
+    def close(self) -> None:
+        for socket in self._sockets:
+            socket.close(0)
+        self.context.term()
+
+
 @pytest.fixture
-def context() -> Iterator[Context]:
-    made: Context = zmq.Context()
+def kept() -> Iterator[Kept]:
+    made = Kept()
     yield made
-    made.destroy(0)
+    made.close()
 
 
 def receive(socket: zmq.Socket[bytes]) -> bytes:
@@ -41,8 +63,11 @@ def test_endpoints_on_this_machine(endpoint: str) -> None:
 
 @pytest.mark.parametrize(
     "endpoint",
-    ["tcp://0.0.0.0:5555", "tcp://*:5555", "tcp://192.168.1.5:5555", "tcp://example.com:1", "tcp://[::]:5555", "tcp://eth0:5555", "tcp://127.0.0.2:1"],
-)
+    [
+        "tcp://0.0.0.0:5555", "tcp://*:5555", "tcp://192.168.1.5:5555", "tcp://example.com:1", "tcp://[::]:5555", "tcp://eth0:5555",
+        "tcp://127.0.0.2:1", "tcp://[::1]:*", "tcp://[fe80::1%eth0]:1",
+    ],
+)  # fmt: skip
 def test_endpoints_that_others_could_reach_are_refused(endpoint: str) -> None:
     with pytest.raises(ConfigError, match="other machines"):
         check_loopback(endpoint)
@@ -52,9 +77,11 @@ def test_endpoints_that_others_could_reach_are_refused(endpoint: str) -> None:
     "endpoint",
     [
         "", "127.0.0.1:5555", "tcp://127.0.0.1", "tcp://127.0.0.1:", "tcp://:5555", "ipc://x", "inproc://x", "tcp://127.0.0.1:5555/x",
-        "tcp://127.0.0.1:99999", "tcp://127.0.0.1:-1", "tcp://127.0.0.1:x", "tcp://127.0.0.1: 5555", "tcp://127.0.0.1:5555\n", "http://127.0.0.1:1",
-        "tcp://a@127.0.0.1:5555", "tcp://127.0.0.1:5555,tcp://0.0.0.0:5555", "tcp://127.0.0.1:5555;0.0.0.0:5555", "tcp://127.0.0.1\0:5555",
-        "tcp://127.0.0.1:٥٥٥٥", "TCP://127.0.0.1:5555", "tcp://[::1:5555", "tcp://127.0.0.1:5555?x=y", "tcp://0.0.0.0;127.0.0.1:5555",
+        "tcp://127.0.0.1:99999", "tcp://127.0.0.1:-1", "tcp://127.0.0.1:x", "tcp://127.0.0.1: 5555", "tcp://127.0.0.1:5555\n",
+        "http://127.0.0.1:1", "tcp://a@127.0.0.1:5555", "tcp://127.0.0.1:5555,tcp://0.0.0.0:5555",
+        "tcp://127.0.0.1:5555;0.0.0.0:5555", "tcp://127.0.0.1\0:5555",
+        "tcp://127.0.0.1:٥٥٥٥", "TCP://127.0.0.1:5555", "tcp://[::1:5555", "tcp://127.0.0.1:5555?x=y",
+        "tcp://0.0.0.0;127.0.0.1:5555",
     ],
 )  # fmt: skip
 def test_what_is_no_endpoint(endpoint: str) -> None:
@@ -66,13 +93,12 @@ def test_what_is_no_endpoint(endpoint: str) -> None:
 @settings(max_examples=300, deadline=None)
 @given(st.text(max_size=20) | st.text("tcp:/127.0*[]@;,:5 \0\n", max_size=24) | st.from_regex(r"tcp://127\.0\.0\.1.{0,9}"))
 def test_any_text_is_a_loopback_endpoint_or_one_clear_error(text: str) -> None:
+    told = None
     try:
         check_loopback(text)
     except ConfigError as error:
-        assert error.next_step
-        assert "\n" not in str(error)
-    else:
-        assert text.startswith(("tcp://127.0.0.1:", "tcp://localhost:"))
+        told = str(error)
+    assert text.startswith(("tcp://127.0.0.1:", "tcp://localhost:")) if told is None else "\n" not in told
 
 
 def test_an_old_libzmq_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -87,29 +113,28 @@ def test_an_old_libzmq_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("make", [requests_socket, events_socket])
 @pytest.mark.parametrize("endpoint", ["tcp://127.0.0.1:*", "tcp://127.0.0.1:0", "tcp://localhost:0"])
-def test_the_bound_endpoint_is_told(context: Context, make: sockets.Maker, endpoint: str) -> None:
-    socket, bound = make(context, endpoint)
+def test_the_bound_endpoint_is_told(kept: Kept, make: Maker, endpoint: str) -> None:
+    _, bound = kept.bound(make, endpoint)
     host, _, port = bound.rpartition(":")
     assert host == "tcp://127.0.0.1"
     assert int(port) > 0
-    socket.close(0)
 
 
 @pytest.mark.parametrize(("make", "what"), [(requests_socket, "--requests"), (events_socket, "--events")])
-def test_a_port_in_use_is_one_clear_error(context: Context, make: sockets.Maker, what: str) -> None:
-    _, bound = make(context, "tcp://127.0.0.1:*")
+def test_a_port_in_use_is_one_clear_error(kept: Kept, make: Maker, what: str) -> None:
+    _, bound = kept.bound(make)
     with pytest.raises(ConfigError) as caught:
-        make(context, bound)
+        kept.bound(make, bound)
     told = str(caught.value)
     assert bound in told
     assert what in told
     assert "\n" not in told
 
 
-def test_the_options_that_protect_the_bridge(context: Context) -> None:
-    requests, _ = requests_socket(context, "tcp://127.0.0.1:*")
-    events, _ = events_socket(context, "tcp://127.0.0.1:*")
-    link, _ = link_socket(context, "tcp://127.0.0.1:*", None)
+def test_the_options_that_protect_the_bridge(kept: Kept) -> None:
+    requests, _ = kept.bound(requests_socket)
+    events, _ = kept.bound(events_socket)
+    link, _ = kept.bound(link_without_keys)
     for socket in (requests, events):
         assert socket.get(zmq.HANDSHAKE_IVL) == 3_000
         assert socket.get(zmq.HEARTBEAT_IVL) == 1_000
@@ -119,9 +144,13 @@ def test_the_options_that_protect_the_bridge(context: Context) -> None:
     assert link.get(zmq.LINGER) == 0
 
 
-def test_a_request_and_its_reply(context: Context) -> None:
-    router, endpoint = requests_socket(context, "tcp://127.0.0.1:*")
-    dealer: zmq.Socket[bytes] = context.socket(zmq.DEALER)
+def link_without_keys(context: Context, endpoint: str) -> tuple[zmq.Socket[bytes], str]:
+    return link_socket(context, endpoint, None)
+
+
+def test_a_request_and_its_reply(kept: Kept) -> None:
+    router, endpoint = kept.bound(requests_socket)
+    dealer = kept.peer(zmq.DEALER)
     dealer.connect(endpoint)
     dealer.send(b"question")
     routing_id, frame = receive(router), receive(router)
@@ -133,9 +162,9 @@ def test_a_request_and_its_reply(context: Context) -> None:
     assert caught.value.errno == zmq.EHOSTUNREACH
 
 
-def test_subscriptions_are_in_force_only_when_they_are_put_so(context: Context) -> None:
-    xpub, endpoint = events_socket(context, "tcp://127.0.0.1:*")
-    subscribers: list[zmq.Socket[bytes]] = [context.socket(zmq.SUB) for _ in range(2)]
+def test_subscriptions_are_in_force_only_when_they_are_put_so(kept: Kept) -> None:
+    xpub, endpoint = kept.bound(events_socket)
+    subscribers = [kept.peer(zmq.SUB) for _ in range(2)]
     for subscriber in subscribers:
         subscriber.connect(endpoint)
         for topic in (b"yes\0", b"no\0", b"proof\0"):
@@ -146,7 +175,7 @@ def test_subscriptions_are_in_force_only_when_they_are_put_so(context: Context) 
         frames.append(frame)
         if frame[1:] != b"no\0":
             xpub.setsockopt(zmq.SUBSCRIBE, frame[1:])
-    assert sorted(frames) == sorted(2 * [b"\1yes\0", b"\1no\0", b"\1proof\0"]), "each client's subscription arrives, also of a topic known"
+    assert sorted(frames) == sorted(2 * [b"\1yes\0", b"\1no\0", b"\1proof\0"]), "each client's own, also of a topic that is known"
     for topic in (b"no\0", b"yes\0", b"proof\0"):
         xpub.send(topic + b"x")
     for subscriber in subscribers:
@@ -163,16 +192,17 @@ def test_keys_never_show_their_secret() -> None:
     assert keys.public.decode() in repr(keys)
 
 
-def test_the_link_with_keys_refuses_who_has_none(context: Context) -> None:
+def test_the_link_with_keys_refuses_who_has_none(kept: Kept) -> None:
     keys = Keys(*zmq.curve_keypair())
-    pair, endpoint = link_socket(context, "tcp://127.0.0.1:*", keys)
-    stranger: zmq.Socket[bytes] = context.socket(zmq.PAIR)
+    pair, endpoint = kept.bound(lambda context, endpoint: link_socket(context, endpoint, keys))
+    stranger = kept.peer(zmq.PAIR)
     stranger.connect(endpoint)
     stranger.send(b"let me in")
     assert not pair.poll(200)
-    session: zmq.Socket[bytes] = context.socket(zmq.PAIR)
-    public, secret = zmq.curve_keypair()
-    session.curve_serverkey, session.curve_publickey, session.curve_secretkey = keys.public, public, secret
+    stranger.close(0)
+    session = kept.peer(zmq.PAIR)
+    session.curve_publickey, session.curve_secretkey = zmq.curve_keypair()
+    session.curve_serverkey = keys.public
     session.connect(endpoint)
     session.send(b"ready")
     assert receive(pair) == b"ready"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 
 from bridge.connection import State
@@ -155,7 +157,7 @@ def test_a_crash_loop_is_slowed_down_and_mended_by_what_holds() -> None:
         while bench.generation == len(starts):
             bench.run(0.05)
         starts.append(bench.now)
-    waits = [after - before for before, after in zip(starts, starts[1:], strict=False)]
+    waits = [after - before for before, after in pairwise(starts)]
     assert waits[0] < 0.2
     assert waits[5] > 5 * waits[1]
     assert all(24.0 <= wait <= 36.1 for wait in waits[-4:])
@@ -300,7 +302,9 @@ def test_ready_twice_is_not_an_attempt_twice() -> None:
     assert bench.said == [link.Connect(1), link.Connect(2)]
 
 
-@pytest.mark.parametrize("message", [attached(), NO_TERMINAL, BAD_LOGIN, LOST, GOOD, NO_BROKER, link.Idle(), link.Busy("x", 1.0), READY])
+@pytest.mark.parametrize(
+    "message", [attached(), NO_TERMINAL, BAD_LOGIN, LOST, GOOD, NO_BROKER, link.Idle(), link.Busy("x", 1.0), READY]
+)
 @pytest.mark.parametrize("state", [state for state in State if state is not State.STOPPED])
 def test_no_message_is_impossible_in_any_state(state: State, message: link.FromSession) -> None:
     bench = bench_in(state)

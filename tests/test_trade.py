@@ -78,6 +78,8 @@ FAULTS: list[tuple[int, dict[str, Any], dict[str, Any], dict[str, Any]]] = [
     (10013, {"action": 7, "order": 4711, "price": 1.0}, {}, {}),
     (10013, {"action": 8, "order": 4711}, {}, {}),
     (10040, BUY, {"limit_positions": 1}, {}),
+    (10040, LIMIT, {"limit_positions": 1}, {}),
+    (10046, {**LIMIT, "type": 3, "price": 1.2}, {"hedge_allowed": False}, {}),
     (10046, {**BUY, "type": 1}, {"hedge_allowed": False}, {}),
 ]
 
@@ -148,6 +150,19 @@ def test_a_position_being_closed_cannot_be_closed_again() -> None:
     close = {"action": 1, "type": 1, "symbol": "EURUSD", "position": ticket, "type_filling": 2}
     assert desk.send(**close, volume=1.0).retcode == 10010
     assert desk.send(**close, volume=0.5).retcode == 10039
+
+
+def test_the_rest_of_an_opening_order_does_not_lock_its_position() -> None:
+    desk = Desk(of=profile(contract={"exemode": 3, "filling_mode": 7}, liquidity=1.0))
+    ticket = desk.send(action=1, symbol="EURUSD", volume=1.5, type_filling=2).order
+    assert desk.send(action=1, type=1, symbol="EURUSD", volume=1.0, type_filling=2, position=ticket).retcode == 10009
+
+
+def test_pending_orders_count_as_positions_to_come_in_hedging_accounts_only() -> None:
+    for name, retcode in (("hedging-cfd", 10040), ("netting", 10009)):
+        desk = Desk(of=profile(name, limit_positions=1))
+        desk.done(**LIMIT)
+        assert desk.send(**BUY).retcode == retcode
 
 
 def test_frozen_orders_and_positions() -> None:

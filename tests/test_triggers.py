@@ -133,6 +133,48 @@ def test_an_activated_order_without_money_is_rejected() -> None:
     assert desk.history[0].state == 5
 
 
+def test_an_activated_order_that_may_not_open_a_position_is_rejected() -> None:
+    pending = {"action": 5, "type": 4, "symbol": "EURUSD", "volume": 0.1, "price": 1.1031, "type_filling": 2}
+    desk = Desk(RISE, of=profile(hedge_allowed=False))
+    desk.done(**pending)
+    desk.sell(0.1)
+    desk.wait(1500)
+    assert [order.state for order in desk.history] == [4, 5]
+    desk = Desk(RISE, of=profile("netting", limit_positions=1))
+    desk.done(**pending)
+    held = desk.buy(0.1, "USDJPY").order
+    desk.wait(1500)
+    assert [p.ticket for p in desk.positions] == [held]
+    assert desk.history[-1].state == 5
+    desk = Desk(RISE, of=profile("netting", limit_positions=1))
+    desk.done(**pending)
+    desk.buy(0.1)
+    desk.wait(1500)
+    assert [p.volume for p in desk.positions] == [0.2], "adding needs no position of its own"
+
+
+def test_a_volume_limit_counts_an_order_before_and_after_it_is_activated() -> None:
+    desk = Desk(RISE, of=profile(contract={"volume_limit": 0.3}))
+    pending = {"action": 5, "type": 4, "symbol": "EURUSD", "volume": 0.2, "price": 1.1031, "type_filling": 2}
+    desk.done(**pending)
+    assert desk.send(**pending).retcode == 10034
+    assert desk.send(action=1, symbol="EURUSD", volume=0.2).retcode == 10034
+    desk.buy(0.1)
+    desk.wait(1500)
+    assert [p.volume for p in desk.positions] == [0.1, 0.2]
+    assert desk.send(action=1, symbol="EURUSD", volume=0.01).retcode == 10034
+
+
+def test_a_margin_call_closes_nothing() -> None:
+    quotes = {"EURUSD": [(-1000, 1.1, 1.1002), (1000, 1.0880, 1.0882)]}
+    desk = Desk(quotes, of=profile(balance=1000.0))
+    desk.buy(0.5)
+    desk.wait(1500)
+    account = desk.account
+    assert account.margin_so_so < account.margin_level < account.margin_so_call == 100.0
+    assert len(desk.positions) == 1
+
+
 def test_swaps_are_charged_at_midnight_and_three_times_on_wednesday() -> None:
     # START is a Wednesday; swap long is -7.6 points a night: 0.76 USD for 0.1 lot.
     desk = Desk()
@@ -163,12 +205,29 @@ def test_a_swap_is_booked_with_the_part_that_closes() -> None:
     assert desk.account.balance == 100_000 - 6.84 - 6.0
 
 
-def test_reopening_moves_the_open_price() -> None:
-    desk = Desk(of=profile(contract={"swap_mode": SwapMode.REOPEN_CURRENT, "swap_long": -10.0}))
-    desk.buy(0.1)
+@pytest.mark.parametrize("name", ["hedging-cfd", "netting", "netting-exchange"])
+def test_a_position_that_is_reopened_over_night_changes_its_ticket(name: str) -> None:
+    desk = Desk(of=profile(name, commission=3.0, contract={"swap_mode": SwapMode.REOPEN_CURRENT, "swap_long": -10.0}))
+    opened = desk.buy(0.1, sl=1.05, magic=9, comment="kept").order
     desk.wait(12 * 3_600_000 + 1)
     (position,) = desk.positions
-    assert (position.price_open, position.swap) == (1.1005, 0.0)  # three nights at ten points
+    assert (position.ticket, position.identifier) == (opened + 2, opened)
+    assert (position.sl, position.magic, position.comment, position.time_msc) == (1.05, 9, "kept", START_MSC)
+    assert (position.price_open, position.swap, position.profit) == (1.1003, 0.0, -3.0)  # three nights at ten points
+    out, again = desk.deals[-2:]
+    assert (out.entry, out.price, out.profit, out.reason, out.commission) == (1, 1.1, -2.0, 7, 0.0)
+    assert (again.entry, again.price, again.profit, again.reason, again.commission) == (0, 1.1003, 0.0, 7, 0.0)
+    assert {deal.position_id for deal in (out, again)} == {opened}
+    assert [order.state for order in desk.history] == [4, 4, 4]
+    assert desk.account.balance == 100_000 - 2.0 - 0.3
+
+
+def test_a_short_position_is_reopened_at_the_ask_or_at_the_bid() -> None:
+    for mode, price in ((SwapMode.REOPEN_CURRENT, 1.0999), (SwapMode.REOPEN_BID, 1.0997)):
+        desk = Desk(of=profile(contract={"swap_mode": mode, "swap_short": -10.0}))
+        desk.sell(0.1)
+        desk.wait(12 * 3_600_000 + 1)
+        assert (desk.positions[0].price_open, desk.deals[-2].price) == (price, 1.1002)
 
 
 def test_daily_symbols_drop_orders_and_levels_at_midnight() -> None:

@@ -232,13 +232,49 @@ def check_order_limit(server: Server) -> None:
 
 def check_new_position(case: Case, side: int) -> None:
     """10040 when no more positions are allowed, 10046 when an opposite one exists and hedging is prohibited."""
-    profile, ledger = case.server.profile, case.server.ledger
-    if profile.limit_positions is not None and len(ledger.positions) >= profile.limit_positions:
+    check_position_limit(case.server)
+    check_hedge(case.server, case.contract.name, side)
+
+
+def check_position_limit(server: Server) -> None:
+    """10040 when the account may have no more positions.
+
+    In hedging accounts pending orders count as well, because each of them will open a position; in netting accounts
+    they do not (MQL5, TRADE_RETCODE_LIMIT_POSITIONS).
+    """
+    limit, ledger = server.profile.limit_positions, server.ledger
+    if limit is None:
+        return
+    taken = len(ledger.positions)
+    if server.profile.margin_mode == MarginMode.HEDGING:
+        taken += sum(not order.position_id for order in ledger.orders.values())
+    if taken >= limit:
         raise Refused(Retcode.LIMIT_POSITIONS)
-    if profile.margin_mode == MarginMode.HEDGING and not profile.hedge_allowed:
-        opposite = (p for p in ledger.positions.values() if p.symbol == case.contract.name and p.type != side)
-        if any(opposite):
-            raise Refused(Retcode.HEDGE_PROHIBITED)
+
+
+def check_hedge(server: Server, symbol: str, side: int) -> None:
+    """10046 when an opposite position exists and the account prohibits hedging."""
+    profile = server.profile
+    if profile.margin_mode != MarginMode.HEDGING or profile.hedge_allowed:
+        return
+    if any(p.symbol == symbol and p.type != side for p in server.ledger.positions.values()):
+        raise Refused(Retcode.HEDGE_PROHIBITED)
+
+
+def check_activation(server: Server, order: Order, volume: float, price: float) -> None:
+    """What can still forbid a pending order that has been triggered: an opposite position, the number of positions,
+    money.
+
+    The volume limit cannot be exceeded then: it was checked with the order's own volume when the order was placed.
+    """
+    side, profile, ledger = side_of(order.type), server.profile, server.ledger
+    netting = profile.margin_mode != MarginMode.HEDGING
+    added = netting and any(position.symbol == order.symbol for position in ledger.positions.values())
+    if not (order.position_id or added):
+        check_hedge(server, order.symbol, side)
+        if profile.limit_positions is not None and len(ledger.positions) >= profile.limit_positions:
+            raise Refused(Retcode.LIMIT_POSITIONS)
+    check_money(server, margin_with(server, side, order.symbol, volume, price))
 
 
 def check_fifo(case: Case, position: Position) -> None:

@@ -1,25 +1,49 @@
 """The trade server's clock.
 
-Server time is New York's wall clock plus seven hours, written as if it were UTC (seconds or milliseconds since 1970):
-the convention of most MetaTrader 5 brokers, whose week then runs from Monday 00:00 to Friday 24:00 all year round.
+Server time is the wall clock of some zone, written as if it were UTC (seconds or milliseconds since 1970).  With New
+York's wall clock plus seven hours, the convention of most MetaTrader 5 brokers, the week runs from Monday 00:00 to
+Friday 24:00 all year round.
 """
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
+from functools import cache
 from zoneinfo import ZoneInfo
 
-_NEW_YORK = ZoneInfo("America/New_York")
-_EPOCH = datetime(1970, 1, 1)
-_AHEAD = timedelta(hours=7)
+DEFAULT_ZONE = "America/New_York+7"
+
+_ZONE = re.compile(r"(?P<name>[A-Za-z][A-Za-z0-9_/-]*?)(?P<ahead>[+-]\d{1,2})?")
 
 
-def server_time_msc(utc_msc: int) -> int:
+@cache
+def _zone(text: str) -> tuple[ZoneInfo, int]:
+    found = _ZONE.fullmatch(text)
+    try:
+        if found is None:
+            raise KeyError(text)
+        return ZoneInfo(found["name"]), int(found["ahead"] or 0) * 3600
+    except (KeyError, ValueError, OSError) as error:
+        raise ValueError(f"{text!r} is no time zone") from error
+
+
+def zone_offset_s(utc_s: int, zone: str = DEFAULT_ZONE) -> int:
+    """How far server time is ahead of UTC at a moment of UTC, in seconds.
+
+    `zone` is a name of the time zone database with hours to add: `America/New_York+7`, `Europe/Athens`, `UTC`,
+    `UTC+3`.  Raises ValueError for any other text.
+    """
+    zone_info, ahead_s = _zone(zone)
+    offset = datetime.fromtimestamp(utc_s, UTC).astimezone(zone_info).utcoffset()
+    assert offset is not None
+    return round(offset.total_seconds()) + ahead_s
+
+
+def server_time_msc(utc_msc: int, zone: str = DEFAULT_ZONE) -> int:
     """Server time at a moment of UTC, both in milliseconds since 1970."""
-    moment = datetime.fromtimestamp(utc_msc // 1000, UTC).astimezone(_NEW_YORK)
-    wall = moment.replace(tzinfo=None) + _AHEAD - _EPOCH
-    return (wall.days * 86400 + wall.seconds) * 1000 + utc_msc % 1000
+    return utc_msc + zone_offset_s(utc_msc // 1000, zone) * 1000
 
 
 @dataclass(frozen=True, slots=True)

@@ -55,8 +55,12 @@ def book(
     server: Server, order: Order, entry: Entry, volume: float, price: float, now_msc: int, position_id: int, *,
     side: int | None = None, profit: float = 0.0, swap: float = 0.0,
 ) -> Deal:  # fmt: skip
-    """Book one deal of an order, on the order's side unless another is given; a close-by costs no commission."""
-    commission = 0.0 if entry == Entry.OUT_BY else -server.bank.round(server.profile.commission * volume)
+    """Book one deal of an order, on the order's side unless another is given.
+
+    A close-by costs no commission, nor does what the server does over night.
+    """
+    free = entry == Entry.OUT_BY or order.reason == Reason.ROLLOVER
+    commission = 0.0 if free else -server.bank.round(server.profile.commission * volume)
     return server.ledger.put_deal(
         Deal(
             server.ledger.take_deal_ticket(), order.ticket, now_msc // 1000, now_msc,
@@ -123,6 +127,18 @@ def close(
                 time_update=now_msc // 1000, time_update_msc=now_msc,
             )
         )  # fmt: skip
+    return deal
+
+
+def reopen(server: Server, order: Order, before: Position, now_msc: int) -> Deal:
+    """Open a position again that `order` carries over the night, under its old identifier and with its old times."""
+    deal = book(server, order, Entry.IN, before.volume, order.price_open, now_msc, before.identifier)
+    server.ledger.put_position(
+        replace(
+            before, ticket=order.ticket, price_open=order.price_open, price_current=order.price_open, swap=0.0,
+            time_update=now_msc // 1000, time_update_msc=now_msc,
+        )
+    )  # fmt: skip
     return deal
 
 

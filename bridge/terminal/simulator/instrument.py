@@ -21,6 +21,8 @@ FIRST_HOUR = FIRST_DAY * 24
 END_HOUR = (LAST_DAY + 1) * 24
 _CHUNK_HOURS = 1_000  # made at once: keeps the arrays inside the processor's cache
 _BLOCKS = 4
+SPAN_HOURS = 12
+"""Hours of ticks that are best made at once when many are asked for."""
 _NEWS_VARIANCE = 3.0  # added to the variance of a tick in the hour of a release of magnitude 1
 
 
@@ -98,16 +100,19 @@ class Instrument:
         rows["spread"] = cells.spread
         return rows
 
+    def ticks(self, hours: Ints) -> Rows:
+        """The ticks of quoted epoch hours (ascending, at least one); those of an hour are the same whatever comes with it."""
+        cells = self._minute_cells(hours)
+        filled = cells.ticks > 0
+        minutes = (hours[:, None] * 60 + MINUTES)[filled]
+        return self._arrivals.ticks(minutes, cells.take(filled), self._news.minutes(hours)[filled])
+
     def _block(self, hour: int) -> Block:
         """The ticks of an epoch hour, read-only."""
         hours = self.quoted_hours(hour, hour + 1)
         if not hours.size:
             return Block(np.empty(0, np.int64), np.empty(0, TICK_DTYPE))
-        cells = self._minute_cells(hours)
-        filled = cells.ticks[0] > 0
-        minutes = (hours[0] * 60 + MINUTES)[filled]
-        news = self._news.minutes(hours)[0][filled]
-        ticks = self._arrivals.ticks(minutes, cells_of([column[0, filled] for column in cells]), news)
+        ticks = self.ticks(hours)
         times_msc = np.ascontiguousarray(ticks["time_msc"])
         ticks.flags.writeable = False
         return Block(times_msc, ticks)

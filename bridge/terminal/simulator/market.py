@@ -7,7 +7,7 @@ are server time (New York + 7 h as if it were UTC) from 2010-01-01 to 2037-12-31
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 
@@ -23,7 +23,7 @@ from bridge.terminal.simulator.bars import (
     period_start,
     timeframe_of,
 )
-from bridge.terminal.simulator.instrument import END_HOUR, FIRST_HOUR, Instrument
+from bridge.terminal.simulator.instrument import END_HOUR, FIRST_HOUR, SPAN_HOURS, Instrument
 from bridge.terminal.simulator.quotes import Market
 from bridge.terminal.simulator.shapes import SHAPES, SymbolShape
 
@@ -34,6 +34,8 @@ _MINUTE_MSC = MINUTE_S * 1000
 _FIRST_S = FIRST_HOUR * HOUR_S
 _END_MSC = END_HOUR * _HOUR_MSC
 _LONGEST_CLOSURE_H = 24 * 14
+_BLOCKWISE_H = 2  # an hour or two are kept, for they are asked for again and again
+_FEW = 5_000  # ticks that an hour or two may hold
 
 
 class SyntheticMarket:
@@ -68,24 +70,35 @@ class SyntheticMarket:
 
     def _gather(self, symbol: str, from_msc: int, to_msc: int, count: int | None) -> Rows:
         instrument = self._instrument(symbol)
-        parts: list[Rows] = []
-        left = count
         span = range(from_msc // _HOUR_MSC, -(-to_msc // _HOUR_MSC))
-        hours: Sequence[int] = span
-        if len(span) > 2:
-            hours = instrument.quoted_hours(span.start, span.stop).tolist()
-        for hour in hours if to_msc > from_msc else ():
-            if left == 0:
-                break
-            block = instrument.block(hour)
-            start, stop = np.searchsorted(block.times_msc, (from_msc, to_msc)).tolist()
-            part = block.ticks[start : stop if left is None else min(stop, start + left)]
-            if left is not None:
-                left -= part.size
-            parts.append(part)
-        if len(parts) == 1:
-            return parts[0]
-        return np.concatenate(parts) if parts else np.empty(0, TICK_DTYPE)
+        if to_msc <= from_msc or count == 0:
+            return np.empty(0, TICK_DTYPE)
+        if len(span) <= _BLOCKWISE_H:
+            parts = [self._between(instrument, hour, from_msc, to_msc) for hour in span]
+        else:
+            parts = list(self._spans(instrument, span, from_msc, to_msc, count))
+        rows = parts[0] if len(parts) == 1 else np.concatenate([np.empty(0, TICK_DTYPE), *parts])
+        return rows[:count]
+
+    def _between(self, instrument: Instrument, hour: int, from_msc: int, to_msc: int) -> Rows:
+        block = instrument.block(hour)
+        start, stop = np.searchsorted(block.times_msc, (from_msc, to_msc)).tolist()
+        return block.ticks[start:stop]
+
+    def _spans(self, instrument: Instrument, span: range, from_msc: int, to_msc: int, count: int | None) -> Iterator[Rows]:
+        """The ticks of many hours, some hours at a time, until there are enough."""
+        hours = instrument.quoted_hours(span.start, span.stop)
+        found, start = 0, 0
+        while start < hours.size and (count is None or found < count):
+            if count is not None and count - found < _FEW:
+                rows, made = self._between(instrument, int(hours[start]), from_msc, to_msc), 1
+            else:
+                ticks, made = instrument.ticks(hours[start : start + SPAN_HOURS]), SPAN_HOURS
+                times_msc = np.ascontiguousarray(ticks["time_msc"])
+                first, last = np.searchsorted(times_msc, (from_msc, to_msc)).tolist()
+                rows = ticks[first:last]
+            yield rows
+            found, start = found + rows.size, start + made
 
     def last_tick(self, symbol: str, before_msc: int) -> np.void | None:
         """The newest tick with `time_msc < before_msc`; None before the first."""

@@ -17,6 +17,7 @@ from bridge.terminal.simulator.enums import (
     LIMITS,
     STOP_LIMITS,
     Lifetime,
+    MarginMode,
     OrderState,
     OrderType,
     side_of,
@@ -47,6 +48,8 @@ def plan_pending(server: Server, request: TradeRequest, now_msc: int, sending: b
     _check_prices(case, request.type, request.price, request.stoplimit, quote)
     checks.check_order_limit(server)
     checks.check_volume_limit(case, side, request.volume)
+    if server.profile.margin_mode == MarginMode.HEDGING:  # elsewhere it need not open a position of its own
+        checks.check_new_position(case, side)
 
     def execute() -> Outcome:
         order = new_order(

@@ -72,7 +72,8 @@ def _check_close(server: Server, request: TradeRequest, target: Position | None)
     """A close names a position of the same symbol and the opposite side that is not being closed already."""
     if target is None or target.symbol != request.symbol or target.type == side_of(request.type):
         raise Refused(Retcode.INVALID)
-    if any(order.position_id == target.identifier for order in server.ledger.orders.values()):
+    orders = server.ledger.orders.values()
+    if any(order.position_id == target.identifier and side_of(order.type) != target.type for order in orders):
         raise Refused(Retcode.CLOSE_ORDER_EXIST)
 
 

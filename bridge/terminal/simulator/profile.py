@@ -48,6 +48,20 @@ def _changed(only: frozenset[str] | None, **changes: Any) -> dict[str, Contract]
     }
 
 
+_SUFFIXES = {"Forex": ".r", "Indices": ".cash", "Stocks": ".US"}
+_OWN_NAMES = {"XAUUSD": "GOLD", "XAGUSD": "SILVER", "XTIUSD": "WTI"}
+
+
+def _renamed() -> dict[str, Contract]:
+    """The symbols under the names of a broker that marks its kinds of account and market by suffixes."""
+    contracts = {}
+    for plain, contract in CONTRACTS.items():
+        folder = contract.path.split("\\")[0]
+        name = _OWN_NAMES.get(plain, plain + _SUFFIXES.get(folder, ""))
+        contracts[name] = replace(contract, name=name, path=f"{folder}\\{name}", shape=plain)
+    return contracts
+
+
 PROFILES: Mapping[str, Profile] = {
     profile.name: profile
     for profile in (
@@ -62,6 +76,7 @@ PROFILES: Mapping[str, Profile] = {
             contracts=_changed(None, exemode=Execution.EXCHANGE, filling_mode=7),
         ),
         Profile("instant", MarginMode.HEDGING, contracts=_changed(None, exemode=Execution.INSTANT, stops_level=10)),
+        Profile("suffixed", MarginMode.HEDGING, leverage=30, commission=3.5, contracts=_renamed()),
     )
 }  # fmt: skip
 """Profile by name; `hedging-cfd` is the default."""

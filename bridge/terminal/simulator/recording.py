@@ -19,7 +19,6 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 from itertools import pairwise
 from pathlib import Path
-from zoneinfo import ZoneInfo
 
 import numpy as np
 import numpy.typing as npt
@@ -27,13 +26,13 @@ import pandas as pd
 
 from bridge.mt5api.structs import RATE_DTYPE, TICK_DTYPE
 from bridge.terminal.simulator.bar_ticks import tick_flags, ticks_of_bars
-from bridge.terminal.simulator.bars import DAY_S, HOUR_S, MINUTE_S, TIMEFRAMES, Rows, digits_of
+from bridge.terminal.simulator.bars import DAY_S, MINUTE_S, TIMEFRAMES, Rows, digits_of
+from bridge.terminal.simulator.clock import DEFAULT_ZONE, zone_offset_s
 from bridge.terminal.simulator.delimited import DATE, INTEGER, NUMBER, TIME, Columns, RecordingError, Table, read_text
 from bridge.terminal.simulator.draws import Floats, Ints
 
 __all__ = ["RecordingError", "read_recordings", "read_ticks", "server_time", "symbol_and_file"]
 
-_HOUR_MSC = HOUR_S * 1000
 _EARLIEST_MSC = 100_000_000_000  # 1973: smaller times must be seconds
 _LATEST_MSC = 2**31 * 1000
 _SYMBOL = re.compile(r"[A-Za-z0-9]+")
@@ -42,8 +41,7 @@ _LONG_NAMES = {"Daily": "D1", "Weekly": "W1", "Monthly": "MN1"}
 _LENGTHS_S = {timeframe.name: timeframe.length_s for timeframe in TIMEFRAMES.values()}
 _TIMEFRAME_NAME = re.compile(f"_({'|'.join((*_LENGTHS_S, *_LONG_NAMES))})(?=[_.])")
 _PRICES = ("open", "high", "low", "close")
-_NEW_YORK = "America/New_York"
-_SERVER_AHEAD_S = 7 * HOUR_S
+_QUARTER_S = 900
 
 _CSV: Columns = {"time_msc": (INTEGER, False), "bid": (NUMBER, False), "ask": (NUMBER, False)}
 _MT5_TICKS: Columns = {
@@ -78,7 +76,7 @@ def symbol_and_file(argument: str) -> tuple[str, Path]:
     return symbol[0], path
 
 
-def read_recordings(arguments: Iterable[str], *, utc: bool = True) -> dict[str, Rows]:
+def read_recordings(arguments: Iterable[str], *, utc: bool = True, zone: str = DEFAULT_ZONE) -> dict[str, Rows]:
     """Ticks by symbol of several files, as `symbol_and_file` understands them; files of one symbol are joined in time.
 
     Raises:
@@ -87,7 +85,7 @@ def read_recordings(arguments: Iterable[str], *, utc: bool = True) -> dict[str, 
     parts: dict[str, list[tuple[int, str, Rows]]] = {}
     for argument in arguments:
         symbol, path = symbol_and_file(argument)
-        ticks = read_ticks(path, utc=utc)
+        ticks = read_ticks(path, utc=utc, zone=zone)
         parts.setdefault(symbol, []).append((int(ticks["time_msc"][0]), str(path), ticks))
     for files in parts.values():
         files.sort(key=lambda part: part[0])
@@ -97,11 +95,11 @@ def read_recordings(arguments: Iterable[str], *, utc: bool = True) -> dict[str, 
     return {symbol: np.concatenate([ticks for *_, ticks in files]) for symbol, files in parts.items()}
 
 
-def read_ticks(path: Path | str, *, utc: bool = True) -> Rows:
+def read_ticks(path: Path | str, *, utc: bool = True, zone: str = DEFAULT_ZONE) -> Rows:
     """The ticks (TICK_DTYPE) of a recorded file, in server time.
 
-    `utc` says that the times of a `time_msc,bid,ask` file are UTC and have to be moved to server time; exports of
-    MetaTrader 5 already have server time.
+    `utc` says that the times of a `time_msc,bid,ask` file are UTC and have to be moved to server time, which is that of
+    `zone`; exports of MetaTrader 5 already have server time.
 
     Raises:
         RecordingError: the file cannot be read, is damaged, or a row of it makes no sense.
@@ -118,24 +116,20 @@ def read_ticks(path: Path | str, *, utc: bool = True) -> Rows:
     if len(set(header)) < len(header):
         raise RecordingError(file, 1, "header", "a column occurs twice")
     if nearest == "time_msc,bid,ask":
-        return _csv_ticks(Table(file, text, header, separator, _CSV), utc=utc)
+        return _csv_ticks(Table(file, text, header, separator, _CSV), zone if utc else None)
     if nearest == "MetaTrader 5 tick export":
         return _exported_ticks(Table(file, text, header, separator, _MT5_TICKS))
     return _exported_bars(Table(file, text, header, separator, _MT5_BARS))
 
 
-def server_time(utc_msc: Ints) -> Ints:
-    """Server time of UTC times, both in ms: New York's wall clock + 7 h, with United States daylight saving.
+def server_time(utc_msc: Ints, zone: str = DEFAULT_ZONE) -> Ints:
+    """Server time of UTC times, both in ms; `zone` as in `clock.zone_offset_s`.
 
-    Days then begin at the New York close and weeks run from Monday 00:00 to Friday 24:00, as at most brokers.
+    In New York + 7 h days begin at the New York close and weeks run from Monday 00:00 to Friday 24:00, as at most
+    brokers.
     """
-    hours, position = np.unique(utc_msc // _HOUR_MSC, return_inverse=True)  # New York changes its clock on full hours
-    zone = ZoneInfo(_NEW_YORK)
-    offsets_s = []
-    for hour in hours.tolist():
-        offset = datetime.fromtimestamp(hour * HOUR_S, UTC).astimezone(zone).utcoffset()
-        assert offset is not None
-        offsets_s.append(round(offset.total_seconds()) + _SERVER_AHEAD_S)
+    quarters, position = np.unique(utc_msc // (_QUARTER_S * 1000), return_inverse=True)  # no zone changes in between
+    offsets_s = [zone_offset_s(quarter * _QUARTER_S, zone) for quarter in quarters.tolist()]
     return utc_msc + np.array(offsets_s, np.int64)[position] * 1000
 
 
@@ -154,7 +148,7 @@ def _check_order(table: Table, time_msc: Ints, field: str) -> None:
     table.reject(back, field, "{value} is earlier than the row before")
 
 
-def _csv_ticks(table: Table, *, utc: bool) -> Rows:
+def _csv_ticks(table: Table, zone: str | None) -> Rows:
     time_msc = table.integers("time_msc", 0)
     table.reject(time_msc < _EARLIEST_MSC, "time_msc", "{value} is too small for milliseconds since 1970")
     table.reject(time_msc >= _LATEST_MSC, "time_msc", "{value} is after 2038-01-19")
@@ -162,7 +156,7 @@ def _csv_ticks(table: Table, *, utc: bool) -> Rows:
     table.reject(~(bid > 0), "bid", "the price {value} is not positive")
     table.reject(~(ask > 0), "ask", "the price {value} is not positive")
     _check_order(table, time_msc, "time_msc")
-    return _rows_of(server_time(time_msc) if utc else time_msc, bid, ask, tick_flags(bid, ask))
+    return _rows_of(time_msc if zone is None else server_time(time_msc, zone), bid, ask, tick_flags(bid, ask))
 
 
 def _export_times(table: Table) -> Ints:

@@ -19,7 +19,8 @@ class Contract:
 
     `schedule` names a trading schedule of `sessions.py`; `selected` says whether the symbol is in Market Watch at
     first. `tick_value` is in the profit currency and used by futures only; elsewhere a tick is worth `tick_size *
-    contract_size`.
+    contract_size`.  `shape` names the synthetic symbol (`shapes.SHAPES`) that its prices look like: its own name at a
+    broker that gives symbols their plain names.
     """
 
     name: str
@@ -62,8 +63,11 @@ class Contract:
     accrued_interest: float = 0.0
     liquidity_rate: float = 0.0
     chart_mode: int = 0
+    shape: str = ""
 
     def __post_init__(self) -> None:
+        if not self.shape:
+            object.__setattr__(self, "shape", self.name)
         if not self.tick_size:
             object.__setattr__(self, "tick_size", self.point)
 

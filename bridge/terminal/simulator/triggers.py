@@ -12,7 +12,7 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from bridge.terminal.simulator.account import is_safe, pending_margin, valuation, valued
-from bridge.terminal.simulator.checks import Refused, check_money, margin_with
+from bridge.terminal.simulator.checks import Refused, check_activation
 from bridge.terminal.simulator.enums import (
     BUY,
     STOP_LIMITS,
@@ -24,7 +24,7 @@ from bridge.terminal.simulator.enums import (
     SwapMode,
     side_of,
 )
-from bridge.terminal.simulator.fills import close, fill, lots, new_order
+from bridge.terminal.simulator.fills import close, fill, lots, new_order, reopen
 from bridge.terminal.simulator.money import NoRate, swap
 from bridge.terminal.simulator.pending import as_limit, expires_msc, triggered
 from bridge.terminal.simulator.quotes import Quote, quote_of
@@ -105,7 +105,8 @@ def _activate_orders(server: Server, tick: _Tick) -> None:
 
 
 def _execute(server: Server, order: Order, tick: _Tick) -> None:
-    """Fill an activated order at the market; without money it is rejected (the server's answer would be 10041).
+    """Fill an activated order at the market; one that may not open a position is rejected (to a request 10041 would be
+    answered).
 
     The rest of a partly filled order belongs to the position it opened or closes, and is cancelled when that is gone.
     """
@@ -122,7 +123,7 @@ def _execute(server: Server, order: Order, tick: _Tick) -> None:
         volume = min(volume, server.profile.liquidity)
     if not closes:
         try:
-            check_money(server, margin_with(server, side, order.symbol, volume, price))
+            check_activation(server, order, volume, price)
         except Refused:
             ledger.end_order(order, OrderState.REJECTED, tick.time_msc)
             return
@@ -170,23 +171,25 @@ def _start_day(server: Server, midnight_msc: int) -> None:
         contract = server.contracts[position.symbol]
         nights = 0 if ending in (0, 6) else _TRIPLE if ending == contract.swap_rollover3days else 1
         if nights:
-            _charge_swap(server, position, nights)
-        if contract.gtc_mode == GtcMode.DAILY and position.ticket in server.ledger.positions:
-            server.ledger.put_position(replace(server.ledger.positions[position.ticket], sl=0.0, tp=0.0))
+            _charge_swap(server, position, nights, midnight_msc)
+        if contract.gtc_mode == GtcMode.DAILY:
+            now = next(p for p in server.ledger.positions.values() if p.identifier == position.identifier)
+            server.ledger.put_position(replace(now, sl=0.0, tp=0.0))
     for order in list(server.ledger.orders.values()):
         if server.contracts[order.symbol].gtc_mode != GtcMode.GTC and order.type > OrderType.SELL:
             server.ledger.end_order(order, OrderState.EXPIRED, midnight_msc)
 
 
-def _charge_swap(server: Server, position: Position, nights: int) -> None:
+def _charge_swap(server: Server, position: Position, nights: int, midnight_msc: int) -> None:
     contract = server.contracts[position.symbol]
     quote = server.quotes.get(position.symbol)
     price = position.price_open if quote is None else quote.side(1 - position.type)
     if contract.swap_mode in (SwapMode.REOPEN_CURRENT, SwapMode.REOPEN_BID):
-        # Closed and opened again at a shifted price: what is earned or paid shows in the floating profit.
         points = (contract.swap_long if position.type == BUY else contract.swap_short) * nights
+        start = price if quote is None or contract.swap_mode == SwapMode.REOPEN_CURRENT else quote.bid
+        # Points that are paid raise what a long position costs, and lower what a short one brought.
         shift = points * contract.point * (-1.0 if position.type == BUY else 1.0)
-        server.ledger.put_position(replace(position, price_open=contract.price(position.price_open + shift)))
+        _reopen(server, position, price, contract.price(start + shift), midnight_msc)
         return
     try:
         night = swap(
@@ -195,6 +198,19 @@ def _charge_swap(server: Server, position: Position, nights: int) -> None:
     except NoRate:
         return
     server.ledger.put_position(replace(position, swap=server.bank.round(position.swap + night * nights)))
+
+
+def _reopen(server: Server, position: Position, price: float, again: float, now_msc: int) -> None:
+    """Close a position at `price` and open it again at another: what was floating is booked, the ticket becomes that of
+    the new order, the identifier stays (MQL5, POSITION_TICKET).
+    """
+    close_out(server, position, price, now_msc, Reason.ROLLOVER, "")
+    order = new_order(
+        server, position.symbol, OrderType(position.type), position.volume, again, now_msc, reason=Reason.ROLLOVER,
+        magic=position.magic, comment=position.comment, sl=position.sl, tp=position.tp, position_id=position.identifier,
+    )  # fmt: skip
+    reopen(server, order, position, now_msc)
+    server.ledger.end_order(replace(order, volume_current=0.0), OrderState.FILLED, now_msc)
 
 
 def _stop_out(server: Server, now_msc: int) -> None:
