@@ -1,4 +1,5 @@
-"""The command line: `mt5bridge`, or `python -m bridge`. Each command imports what it needs, so that `--help` and small ones start fast."""
+"""The command line: `mt5bridge`, or `python -m bridge`. Each command imports what it needs, so that `--help` and small ones
+start fast."""
 
 from __future__ import annotations
 
@@ -57,14 +58,21 @@ def serve(config: Path | None, **flags: str | None) -> None:
 
 
 @commands.command()
-@click.option("--listen", default="127.0.0.1:5557", show_default=True, metavar="HOST:PORT", help="Where programs attach; port 0 for any.")
+@click.option(
+    "--listen", default="127.0.0.1:5557", show_default=True, metavar="HOST:PORT", help="Where programs attach; port 0 for any."
+)
 @click.option("--state", type=click.Path(path_type=Path, dir_okay=False), help="File that keeps the account across restarts.")
 @click.option("--replay", multiple=True, metavar="[SYMBOL=]FILE", help="Recorded ticks instead of synthetic ones; may be repeated.")
 @click.option("--speed", type=float, default=1.0, show_default=True, help="Server seconds per second.")
 @click.option("--seed", type=int, default=1, show_default=True, help="Another seed is another market.")
 @click.option("--start", type=click.DateTime(), help="Server time to begin at [now, or the start of the recordings].")
 @click.option("--held", is_flag=True, help="Begin with the clock stopped.")
-@click.option("--profile", default="hedging", show_default=True, type=click.Choice(["hedging", "netting", "exchange"]), help="Kind of broker.")
+@click.option(
+    "--profile", default="hedging", show_default=True, help="Kind of broker.",
+    type=click.Choice(["hedging", "netting", "exchange", "suffixed", "nolev-darwin", "instant"]),
+)  # fmt: skip
+@click.option("--fresh", is_flag=True, help="An account that never traded, instead of one with a small history.")
+@click.option("--zone", default="America/New_York+7", show_default=True, help="Time zone of the server, and hours to add.")
 @click.option("--exit-with-parent", is_flag=True, help="End when standard input ends.")
 def terminal(**options: Any) -> None:
     """Run a simulated MetaTrader 5 terminal as a process of its own.
@@ -127,7 +135,9 @@ def tail(topics: tuple[str, ...], endpoint: str | None, as_json: bool, count: in
 @click.option("--seconds", type=click.FloatRange(min=3), help="End by itself after so many seconds.")
 @click.option("--headless", is_flag=True, help="Plain lines instead of a live table.")
 @click.option("--replay", multiple=True, metavar="[SYMBOL=]FILE", help="Recorded ticks instead of synthetic ones; may be repeated.")
-@click.option("--speed", type=click.FloatRange(min=0.1, max=10_000), default=60.0, show_default=True, help="Server seconds per second.")
+@click.option(
+    "--speed", type=click.FloatRange(min=0.1, max=10_000), default=60.0, show_default=True, help="Server seconds per second."
+)
 @json_option
 def demo(seconds: float | None, headless: bool, replay: tuple[str, ...], speed: float, as_json: bool) -> None:
     """See it work: simulated terminal, bridge, two strategies and a monitor, on free loopback ports.

@@ -1,11 +1,11 @@
 """Bytes to messages and back; every byte that arrives over a network goes through here.
 
-Messages are made with msgpack and read by msgspec's typed msgpack decoder, which refuses what is not of the expected type at once instead
-of first building it: 64 KiB of nested array headers cost `msgpack.unpackb` 70 ms and 67 MiB. Nothing but `MalformedMessage`,
-`WrongProtocol`, `UnknownMethod` and `InvalidParameters` (all `CallError`) is raised for any bytes whatever.
+Messages are made with msgpack and read by msgspec's typed msgpack decoder, which refuses what is not of the expected type at
+once instead of first building it: 64 KiB of nested array headers cost `msgpack.unpackb` 70 ms and 67 MiB. Nothing but
+`MalformedMessage`, `WrongProtocol`, `UnknownMethod` and `InvalidParameters` (all `CallError`) is raised for any bytes whatever.
 
-An event is one frame, `topic NUL msgpack-array`: a second frame would halve the rate, and the NUL keeps a subscription to `tick:EURUSD`
-from also matching `tick:EURUSD.r`.
+An event is one frame, `topic NUL msgpack-array`: a second frame would halve the rate, and the NUL keeps a subscription to
+`tick:EURUSD` from also matching `tick:EURUSD.r`.
 """
 
 from __future__ import annotations
@@ -97,9 +97,7 @@ _ORDER_FIELDS = frozenset(_shape(SendOrder)[0])
 _TRADE_FIELDS = frozenset(_shape(TradeRequest)[0])
 
 
-def encode_request(
-    request: Request[Any], request_id: str, deadline_msc: int | None = None, client: str | None = None
-) -> bytes:
+def encode_request(request: Request[Any], request_id: str, deadline_msc: int | None = None, client: str | None = None) -> bytes:
     """The frame of a request."""
     return pack(
         {
@@ -116,8 +114,8 @@ def encode_request(
 def decode_request(frame: bytes) -> RequestMessage:
     """The envelope of a request; its `params` stay packed until the method is known.
 
-    Raises `WrongProtocol` for another version of the protocol and `MalformedMessage` for anything else; both carry `request_id` where the
-    frame has a usable one, so that the sender can be answered.
+    Raises `WrongProtocol` for another version of the protocol and `MalformedMessage` for anything else; both carry `request_id`
+    where the frame has a usable one, so that the sender can be answered.
     """
     if len(frame) > MAX_REQUEST_BYTES:
         raise MalformedMessage(f"a request has {len(frame)} bytes, at most {MAX_REQUEST_BYTES} are allowed")
@@ -163,9 +161,7 @@ def decode_params(method: str, params: bytes | msgspec.Raw) -> Request[Any]:
     """The request itself. Raises `UnknownMethod`, or `InvalidParameters` with the `field` that is wrong."""
     decode = _decode_params.get(method)
     if decode is None:
-        raise UnknownMethod(
-            f"unknown method {method!r}", next_step="see the list of methods in docs/protocol.md", method=method
-        )
+        raise UnknownMethod(f"unknown method {method!r}", next_step="see the list of methods in docs/protocol.md", method=method)
     try:
         request: Request[Any] = decode(params)
         if method in _STRICT:
@@ -216,9 +212,7 @@ def error_body(error: BridgeError) -> ErrorBody:
 
 def encode_reply(request_id: str, epoch: int, time_msc: int, packed_result: bytes) -> bytes:
     """The frame of a reply whose result is packed already; it is put in place as it is, so that an array is not copied twice."""
-    head = pack(
-        {"version": PROTOCOL_VERSION, "id": request_id, "epoch": epoch, "time_msc": time_msc, "result": None}
-    )
+    head = pack({"version": PROTOCOL_VERSION, "id": request_id, "epoch": epoch, "time_msc": time_msc, "result": None})
     return head[:-1] + packed_result
 
 
@@ -251,16 +245,15 @@ def decode_reply(frame: bytes) -> ReplyMessage:
 
 
 def decode_result(method: str, reply: ReplyMessage) -> Any:
-    """The result of a reply, in the type that belongs to the method. Raises the error that the reply carries, or `MalformedMessage`."""
+    """The result of a reply, in the type that belongs to the method. Raises the error that the reply carries, or
+    `MalformedMessage`."""
     if reply.error is not None:
         body = reply.error
         raise from_wire(body.code, body.action, body.message, body.next_step, body.details, reply.id)
     try:
         return _decode_results[method](reply.result)
     except (msgspec.MsgspecError, ValueError, RecursionError) as error:
-        raise MalformedMessage(
-            f"not a result of {method}: {_words(error)}", request_id=reply.id
-        ) from None
+        raise MalformedMessage(f"not a result of {method}: {_words(error)}", request_id=reply.id) from None
 
 
 # ---- events ----------------------------------------------------------------------------------------------------------------------
@@ -286,15 +279,13 @@ _decode_event = msgspec.msgpack.Decoder(tuple[int, int, int, int, int, msgspec.R
 _decode_long = msgspec.msgpack.Decoder(list[msgspec.Raw]).decode
 _decode_int = msgspec.msgpack.Decoder(int).decode
 _decode_bytes = msgspec.msgpack.Decoder(memoryview).decode
-_decode_bodies = {
-    family: msgspec.msgpack.Decoder(kind).decode for family, kind in EVENT_BODIES.items() if kind is not bytes
-}
+_decode_bodies = {family: msgspec.msgpack.Decoder(kind).decode for family, kind in EVENT_BODIES.items() if kind is not bytes}
 RECORD_FAMILIES = frozenset(family for family, kind in EVENT_BODIES.items() if kind is bytes)
 
 
 def encode_event(prefix: bytes, epoch: int, sequence: int, time_us: int, flags: int, body: Any) -> bytes:
-    """The frame of an event; `prefix` is the topic with its NUL. A body of `bytes` becomes a msgpack bin, other bodies must be plain
-    msgpack types (see `plain_body`)."""
+    """The frame of an event; `prefix` is the topic with its NUL. A body of `bytes` becomes a msgpack bin, other bodies must be
+    plain msgpack types (see `plain_body`)."""
     return prefix + _pack_event((PROTOCOL_VERSION, epoch, sequence, time_us, flags, body))  # type: ignore[no-any-return]
 
 

@@ -1,7 +1,7 @@
 """The connection with the terminal as a state machine: one literal table, no I/O.
 
-A trigger that a state does not list is a fault of the caller and raises `ImpossibleTransition`; the gateway only reports what happened,
-the table decides what it means. Times are the bridge's clock in milliseconds since 1970-01-01 UTC.
+A trigger that a state does not list is a fault of the caller and raises `ImpossibleTransition`; the gateway only reports what
+happened, the table decides what it means. Times are the bridge's clock in milliseconds since 1970-01-01 UTC.
 """
 
 from __future__ import annotations
@@ -109,9 +109,7 @@ class Connection:
     """The present state with its cause, and the transition that leads to the next."""
 
     def __init__(self) -> None:
-        self.now = ConnectionState(
-            state=State.STOPPED.value, cause="not started", since_msc=0, next_step="start the bridge"
-        )
+        self.now = ConnectionState(state=State.STOPPED.value, cause="not started", since_msc=0, next_step="start the bridge")
 
     @property
     def state(self) -> State:

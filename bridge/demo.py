@@ -1,7 +1,7 @@
 """`mt5bridge demo`: a simulated terminal, a bridge, two strategy processes and a monitor, all at once on free loopback ports.
 
-The demo checks what it shows. The simulated clock is held until everybody is there and held again at the end, so that the ticks that the monitor
-received can be compared with the terminal's own history of the same span: same number, same order, same bytes.
+The demo checks what it shows. The simulated clock is held until everybody is there and held again at the end, so that the ticks
+that the monitor received can be compared with the terminal's own history of the same span: same number, same order, same bytes.
 """
 
 from __future__ import annotations
@@ -51,7 +51,6 @@ class Scene:
     last: dict[str, Any] = field(default_factory=dict)
     bars: int = 0
     gaps: int = 0
-    positions: dict[int, Any] = field(default_factory=dict)
     errors: list[str] = field(default_factory=list)
 
     @property
@@ -77,13 +76,6 @@ class Scene:
                 self.account = event.account
                 if self.first_balance is None:
                     self.first_balance = event.account.balance
-            case events.TradeUpdate():
-                position = event.trade.position
-                if position is not None:
-                    if event.trade.kind == "position_closed":
-                        self.positions.pop(position.ticket, None)
-                    else:
-                        self.positions[position.ticket] = position
             case events.Gap():
                 self.gaps += 1
                 self.errors.append(f"gap in {event.topic}: {event.missing} events ({event.reason})")
@@ -125,7 +117,7 @@ def _play(
     until: float,
     interrupted: Interrupted,
 ) -> None:
-    arguments = ["--held", "--speed", str(speed)]
+    arguments = ["--fresh", "--held", "--speed", str(speed)]
     arguments += [word for file in replay for word in ("--replay", file)] if replay else ["--start", SYNTHETIC_START]
     terminal = SimulatedTerminal(arguments)
     stack.callback(terminal.close, 0.5)
@@ -135,11 +127,11 @@ def _play(
     client = stack.enter_context(Client(bridge.endpoint, name="demo-monitor"))
     topics = [f"tick:{s}" for s in scene.symbols] + [f"bar:{s}:M1" for s in scene.symbols]
     _await_connection(client, interrupted)
-    subscription = stack.enter_context(client.subscribe(*topics, "connection", "account", "trade", "log"))
+    subscription = stack.enter_context(client.subscribe(*topics, "connection", "account", "log"))
     strategies = _strategies(scene.symbols, bridge.endpoint)
     for part in strategies:
         stack.callback(part.close)
-    stack.callback(lambda: [part.ask_to_stop() for part in strategies])
+    stack.callback(_ask_all_to_stop, strategies)
     _await_strategies(client, strategies, interrupted)
     terminal.control("control.release")
     view.say(f"{len(strategies)} strategies are ready; the market starts at {speed:g} times real time")
@@ -182,6 +174,11 @@ def _strategies(symbols: tuple[str, ...], endpoint: str) -> list[Part]:
         start_strategy(endpoint, first, "fast-averages", fast=2, slow=5),
         start_strategy(endpoint, second, "slow-averages", fast=3, slow=8),
     ]
+
+
+def _ask_all_to_stop(parts: list[Part]) -> None:
+    for part in parts:
+        part.ask_to_stop()
 
 
 def _await_connection(client: Client, interrupted: Interrupted) -> None:
@@ -235,6 +232,7 @@ class Interrupted:
         self.stop = False
 
     def __call__(self, number: int, frame: FrameType | None) -> None:
+        """The signal's handler."""
         if self.stop:
             raise KeyboardInterrupt
         self.stop = True

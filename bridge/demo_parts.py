@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import signal
 import subprocess
 import sys
 import threading
@@ -12,6 +11,7 @@ import time
 from collections import deque
 from collections.abc import Sequence
 
+from bridge.children import ask_to_end, own_group
 from bridge.errors import ConfigError
 from bridge.simulation import LOGIN, PASSWORD, SERVER, SimulatedTerminal
 
@@ -28,7 +28,6 @@ class Part:
         self.lines: deque[str] = deque(maxlen=200)
         self.news: deque[str] = deque(maxlen=200)
         self._asked_at: float | None = None
-        windows = sys.platform == "win32"
         self._process = subprocess.Popen(
             [sys.executable, "-m", *arguments],
             stdin=subprocess.DEVNULL,
@@ -37,8 +36,7 @@ class Part:
             text=True,
             errors="replace",
             env={**os.environ, "PYTHONUNBUFFERED": "1", **(environment or {})},
-            creationflags=subprocess.CREATE_NEW_PROCESS_GROUP if windows else 0,
-            start_new_session=not windows,
+            **own_group(),
         )
         threading.Thread(target=self._read, daemon=True, name=f"lines of {name}").start()
 
@@ -75,10 +73,7 @@ class Part:
         if self.exit_code is None and self._asked_at is None:
             self._asked_at = time.monotonic()
             with contextlib.suppress(OSError):
-                if sys.platform == "win32":
-                    self._process.send_signal(signal.CTRL_BREAK_EVENT)
-                else:
-                    self._process.terminate()
+                ask_to_end(self._process)
 
     def close(self) -> None:
         """Ask it to end, wait a little, kill it."""

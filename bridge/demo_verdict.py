@@ -71,12 +71,14 @@ class Verdict:
         account = scene.account
         lines = [
             "",
-            f"ticks {scene.tick_count}  bars {scene.bars}  orders done {self.orders_done}  gaps {scene.gaps}  errors {len(self.errors)}",
+            f"ticks {scene.tick_count}  bars {scene.bars}  orders done {self.orders_done}  "
+            f"gaps {scene.gaps}  errors {len(self.errors)}",
         ]
         if account is not None and scene.first_balance is not None:
             realised = account.balance - scene.first_balance
             lines.append(f"profit and loss: realised {realised:+.2f}, floating {account.profit:+.2f} {account.currency}")
-        lines += [f"{symbol}: {rows} ticks equal the terminal's history, in order and to the bit" for symbol, rows in self.compared.items()]
+        same = "ticks equal the terminal's history, in order and to the bit"
+        lines += [f"{symbol}: {rows} {same}" for symbol, rows in self.compared.items()]
         lines += [f"error: {error}" for error in self.errors]
         lines.append("ended by hand" if self.interrupted else "all worked" if self.ok else "NOT ALL WORKED")
         return lines
@@ -94,7 +96,7 @@ def compare_with_terminal(client: Client, terminal: SimulatedTerminal, scene: Sc
         history = b"".join(client.do(ticks(symbol, first_s)))
         at = history.find(received[:RECORD_BYTES])
         if at < 0 or history[at:] != received:
-            verdict.errors.append(f"{symbol}: the {rows} ticks received are not those of the terminal ({len(history) // RECORD_BYTES} rows)")
+            verdict.errors.append(f"{symbol}: the {rows} ticks received differ from the terminal's {len(history) // RECORD_BYTES}")
         elif symbol in told and told[symbol]["emitted"] != rows:
             verdict.errors.append(f"{symbol}: {rows} ticks received, but {told[symbol]['emitted']} were replayed")
         else:

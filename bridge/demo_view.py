@@ -101,7 +101,8 @@ class TableView:
 
     def show(self, scene: Scene, strategies: list[Part]) -> None:
         """See `View`."""
-        self._live.update(Group(self._head(scene), self._market(scene), self._trading(scene, strategies), Text("Ctrl-C ends", style="dim")))
+        parts = (self._head(scene), self._market(scene), self._trading(scene, strategies), Text("Ctrl-C ends", style="dim"))
+        self._live.update(Group(*parts))
 
     def _head(self, scene: Scene) -> Text:
         if scene.connection is None:

@@ -25,8 +25,8 @@ BridgeError
     └── InternalError       a fault of this software
 ```
 
-On the wire an error is an `ErrorBody` (`docs/protocol.md`, section Errors): `code` names the class and `action` its branch, so that a
-client which does not know a code still knows what to do.
+On the wire an error is an `ErrorBody` (`docs/protocol.md`, section Errors): `code` names the class and `action` its branch, so
+that a client which does not know a code still knows what to do.
 """
 
 from __future__ import annotations
@@ -44,9 +44,7 @@ class BridgeError(Exception):
     code: ClassVar[str] = "error"
     action: ClassVar[str] = "stop"
 
-    def __init__(
-        self, message: str, *, next_step: str = "", request_id: str | None = None, **details: Any
-    ) -> None:
+    def __init__(self, message: str, *, next_step: str = "", request_id: str | None = None, **details: Any) -> None:
         super().__init__(message)
         self.message = message
         self.next_step = next_step
@@ -60,9 +58,7 @@ class BridgeError(Exception):
         return _rebuild, (type(self), self.message, self.next_step, self.request_id, self.details)
 
 
-def _rebuild(
-    kind: type[BridgeError], message: str, next_step: str, request_id: str | None, details: dict[str, Any]
-) -> BridgeError:
+def _rebuild(kind: type[BridgeError], message: str, next_step: str, request_id: str | None, details: dict[str, Any]) -> BridgeError:
     error = kind(message, next_step=next_step, request_id=request_id)
     error.details = details
     return error
@@ -213,9 +209,7 @@ _BRANCHES: dict[str, type[BridgeError]] = {
 }  # fmt: skip
 
 
-def from_wire(
-    code: str, action: str, message: str, next_step: str, details: dict[str, Any], request_id: str | None
-) -> BridgeError:
+def from_wire(code: str, action: str, message: str, next_step: str, details: dict[str, Any], request_id: str | None) -> BridgeError:
     """The exception for an error that came over the wire; an unknown `code` becomes its branch's class."""
     kind = ERRORS.get(code) or _BRANCHES.get(action, MustStop)
     error = kind(message, next_step=next_step, request_id=request_id)

@@ -1,8 +1,8 @@
 """The gateway: everything the bridge decides, without a socket, a clock or a terminal.
 
-Frames and `now` (monotonic seconds) go in; frames and actions come out in `replies`, `events`, `link` and `actions`, which the loop
-takes and clears. The order of calls is: any number of `receive_*`, then `on_time`, then take what is in the outputs. `next_deadline`
-says when `on_time` has to be called at the latest.
+Frames and `now` (monotonic seconds) go in; frames and actions come out in `replies`, `events`, `link` and `actions`, which the
+loop takes and clears. The order of calls is: any number of `receive_*`, then `on_time`, then take what is in the outputs.
+`next_deadline` says when `on_time` has to be called at the latest.
 """
 
 from __future__ import annotations
@@ -41,8 +41,8 @@ from bridge.watch import WatchSettings
 
 @dataclass(frozen=True, slots=True)
 class GatewaySettings:
-    """`events` is the endpoint that clients are told; times in seconds. `grace_s` is how long after a call's deadline the session may take
-    to say that it did not begin it."""
+    """`events` is the endpoint that clients are told; times in seconds. `grace_s` is how long after a call's deadline the
+    session may take to say that it did not begin it."""
 
     software: str
     epoch: int
@@ -186,9 +186,7 @@ class Gateway:
             topic.body = body
             if topic.resumed:
                 topic.recent.append(body)
-        self.events.append(
-            codec.encode_event(topic.prefix, self._settings.epoch, topic.sequence, self.time_us(now), flags, body)
-        )
+        self.events.append(codec.encode_event(topic.prefix, self._settings.epoch, topic.sequence, self.time_us(now), flags, body))
         self.counters["events"] += 1
 
     def receive_subscription(self, frame: bytes, now: float) -> bool:
@@ -258,9 +256,7 @@ class Gateway:
             self._send_failure(routing_id, message.id, error, now)
         except Exception as error:  # a fault of ours must not take the bridge down; it is answered and told
             self.log(f"internal error in {message.method}: {error!r}", now)
-            self._send_failure(
-                routing_id, message.id, InternalError(f"the bridge failed at {message.method}: {error!r}"), now
-            )
+            self._send_failure(routing_id, message.id, InternalError(f"the bridge failed at {message.method}: {error!r}"), now)
 
     def _dispatch(self, routing_id: bytes, message: RequestMessage, peer: Peer | None, now: float) -> None:
         request = codec.decode_params(message.method, message.params)
@@ -277,9 +273,7 @@ class Gateway:
                 self._outcomes.withdraw(message.id)
             raise
 
-    def _begin(
-        self, routing_id: bytes, message: RequestMessage, request: Request[Any], peer: Peer | None, now: float
-    ) -> None:
+    def _begin(self, routing_id: bytes, message: RequestMessage, request: Request[Any], peer: Peer | None, now: float) -> None:
         if self.connection.state is State.STOPPING:
             raise Stopping("the bridge is shutting down", next_step="connect again when it has been started anew")
         deadline_s = self._deadline(message, isinstance(request, SendOrder), now)
@@ -326,9 +320,7 @@ class Gateway:
             )
         return now + min(remaining_s, settings.longest_deadline_s)
 
-    def _known_order(
-        self, routing_id: bytes, message: RequestMessage, request: SendOrder, peer: Peer | None, now: float
-    ) -> bool:
+    def _known_order(self, routing_id: bytes, message: RequestMessage, request: SendOrder, peer: Peer | None, now: float) -> bool:
         client_id = peer.client_id if peer else None
         entry = self._outcomes.admit(message.id, request.request, client_id, (routing_id, message.id))
         if entry is None:
@@ -517,4 +509,3 @@ class Gateway:
         wanted = self.topics.wanted()
         for topic in [*self.topics.followed(wanted), *wanted]:
             self.start_stream(topic)
-

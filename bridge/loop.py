@@ -1,7 +1,8 @@
 """The poll loop that drives the gateway: sockets in, gateway, sockets out. It has no logic of its own.
 
-Plain `zmq.Poller`, no asyncio: a round trip is 1.4 to 2 times faster, and a Windows event loop is no subject. Poll timeouts are finite, because
-a wait without end cannot be interrupted on Windows. Each socket is drained in bursts with a cap, requests first, so that none starves another.
+Plain `zmq.Poller`, no asyncio: a round trip is 1.4 to 2 times faster, and a Windows event loop is no subject. Poll timeouts are
+finite, because a wait without end cannot be interrupted on Windows. Each socket is drained in bursts with a cap, requests
+first, so that none starves another.
 """
 
 from __future__ import annotations
@@ -70,7 +71,8 @@ def drive(
 
 
 def _drain_requests(socket: Socket, gateway: Gateway, now: float) -> None:
-    """A message is a routing id and, from an honest client, one frame; whatever else comes is taken whole and refused by the gateway."""
+    """A message is a routing id and, from an honest client, one frame; whatever else comes is taken whole and refused by the
+    gateway."""
     receive = socket.recv
     for _ in range(BURST):
         try:

@@ -1,11 +1,13 @@
-"""Every message of the wire protocol, as frozen dataclasses; `docs/protocol.md` documents each field and a test keeps both equal.
+"""Every message of the wire protocol, as frozen dataclasses; `docs/protocol.md` documents each field and a test keeps both
+equal.
 
-A *request* waits for a reply and travels on the ROUTER socket; an *event* is published on the XPUB socket. A request is a value that
-knows its `method` and the type of its reply, so that every client has one `call(request)`. The bytes are made and read in `codec`; replies and the bodies of
-events are in `replies`, the terminal's own records in `records`, `trading` and `ticks`.
+A *request* waits for a reply and travels on the ROUTER socket; an *event* is published on the XPUB socket. A request is a value
+that knows its `method` and the type of its reply, so that every client has one `call(request)`. The bytes are made and read in
+`codec`; replies and the bodies of events are in `replies`, the terminal's own records in `records`, `trading` and `ticks`.
 
-Times: `*_msc` and `*_us` of the protocol itself are the bridge's clock, in milliseconds or microseconds since 1970-01-01 UTC; this clock
-never steps back while a bridge runs. Times in the terminal's records are the trade server's wall clock (`records`, `trading`, `ticks`).
+Times: `*_msc` and `*_us` of the protocol itself are the bridge's clock, in milliseconds or microseconds since 1970-01-01 UTC;
+this clock never steps back while a bridge runs. Times in the terminal's records are the trade server's wall clock (`records`,
+`trading`, `ticks`).
 """
 
 from __future__ import annotations

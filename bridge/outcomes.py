@@ -69,7 +69,8 @@ class Outcomes:
         return False
 
     def settle(self, order_id: str, outcome: bytes | BridgeError, answer: Callable[[Waiter, OrderEntry], None]) -> None:
-        """The outcome is known, or known better than before; all who wait are answered. Where nothing was sent, the id is free again."""
+        """The outcome is known, or known better than before; all who wait are answered. Where nothing was sent, the id is free
+        again."""
         entry = self._entries.get(order_id)
         if entry is None:
             return

@@ -1,9 +1,9 @@
 """The terminal's descriptions of an account, itself and a symbol, as frozen dataclasses.
 
-Field names, order and meaning are MetaTrader 5's own (MQL5: AccountInfo*, TerminalInfo*, SymbolInfo* properties), so that a drop-in
-module can rebuild the package's structures from them. Every time is the trade server's wall clock, in seconds since 1970-01-01 as if
-that clock were UTC. Money is in the account's currency, volumes are in lots, prices in the symbol's profit currency. Enumerations are
-the integers of the package's constants; values beyond those constants occur and are passed on.
+Field names, order and meaning are MetaTrader 5's own (MQL5: AccountInfo*, TerminalInfo*, SymbolInfo* properties), so that a
+drop-in module can rebuild the package's structures from them. Every time is the trade server's wall clock, in seconds since
+1970-01-01 as if that clock were UTC. Money is in the account's currency, volumes are in lots, prices in the symbol's profit
+currency. Enumerations are the integers of the package's constants; values beyond those constants occur and are passed on.
 """
 
 from __future__ import annotations

@@ -15,9 +15,7 @@ from bridge.trading import Deal, Order, OrderResult, Position
 class ConnectionState:
     """Event `connection`: where the session with the terminal stands, why, since when, and what a person can do."""
 
-    state: Literal[
-        "stopped", "starting", "connecting", "connected", "degraded", "reconnecting", "refused", "stopping"
-    ]
+    state: Literal["stopped", "starting", "connecting", "connected", "degraded", "reconnecting", "refused", "stopping"]
     cause: str
     since_msc: int
     next_step: str = ""

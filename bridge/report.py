@@ -45,7 +45,9 @@ def status_lines(status: Status) -> list[str]:
         for client in status.clients
     ]
     lines.append(f"topics: {len(status.topics)}")
-    lines += [f"  {topic.topic}: {topic.stream}, sequence {topic.sequence}, {topic.subscribers} subscribers" for topic in status.topics]
+    lines += [
+        f"  {topic.topic}: {topic.stream}, sequence {topic.sequence}, {topic.subscribers} subscribers" for topic in status.topics
+    ]
     return lines
 
 
@@ -74,25 +76,25 @@ def event_line(event: events.Item) -> str:
 
 def event_object(event: events.Item) -> dict[str, Any]:
     """One event as plain types: the envelope, and the records as lists of fields."""
-    match event:
-        case events.Ticks() | events.Bars():
-            records = [record._asdict() for record in event]
-            return _envelope(event, event.topic) | {"records": records}
-        case events.Connection():
-            return _envelope(event, "connection") | plain_body(event.connection)  # type: ignore[no-any-return]
-        case events.TradeUpdate():
-            return _envelope(event, "trade") | plain_body(event.trade)  # type: ignore[no-any-return]
-        case events.AccountUpdate():
-            return _envelope(event, "account") | plain_body(event.account)  # type: ignore[no-any-return]
-        case events.LogLine():
-            return _envelope(event, "log") | plain_body(event.record)  # type: ignore[no-any-return]
-        case events.Heartbeat():
-            return _envelope(event, "heartbeat") | plain_body(event.heartbeat)  # type: ignore[no-any-return]
-        case events.Gap():
-            names = ("topic", "epoch", "reason", "from_sequence", "to_sequence", "missing")
-            return {"gap": True} | {name: getattr(event, name) for name in names}
-        case _:
-            return _envelope(event, event.topic) | {"body": event.body}
+    if isinstance(event, events.Gap):
+        names = ("topic", "epoch", "reason", "from_sequence", "to_sequence", "missing")
+        return {"gap": True} | {name: getattr(event, name) for name in names}
+    if isinstance(event, events.Ticks | events.Bars):
+        return _envelope(event, event.topic) | {"records": [record._asdict() for record in event]}
+    if isinstance(event, events.Other):
+        return _envelope(event, event.topic) | {"body": event.body}
+    topic, body = _STATES[type(event)]
+    return _envelope(event, topic) | plain_body(getattr(event, body))  # type: ignore[no-any-return]
+
+
+_STATES: dict[type[events.Item], tuple[str, str]] = {
+    events.Connection: ("connection", "connection"),
+    events.TradeUpdate: ("trade", "trade"),
+    events.AccountUpdate: ("account", "account"),
+    events.LogLine: ("log", "record"),
+    events.Heartbeat: ("heartbeat", "heartbeat"),
+}
+"""Topic of each kind of event that carries a message, and where it carries it."""
 
 
 def _envelope(event: events.Envelope, topic: str) -> dict[str, Any]:

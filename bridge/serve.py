@@ -24,8 +24,8 @@ from bridge.version import __version__
 def serve(settings: Settings, announce: Callable[[str, str], Any]) -> None:
     """Run a bridge. `announce` is called once with the two bound endpoints, before anything else happens.
 
-    With the simulated terminal and no address of one, a terminal of our own is started and ends with the bridge. Raises `ConfigError` when it
-    cannot start.
+    With the simulated terminal and no address of one, a terminal of our own is started and ends with the bridge. Raises
+    `ConfigError` when it cannot start.
     """
     check_libzmq()
     for endpoint in (settings.bridge.requests, settings.bridge.events):

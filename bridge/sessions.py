@@ -1,7 +1,8 @@
 """The session's process or thread, and the gateway's end of the link to it: one fresh socket for each generation.
 
-A link that is used again lets old orders reach a new session, and lets another local process inject answers. So each generation has a PAIR on
-a port of its own, keys of its own, handed over through standard input, and a token that its first message has to carry.
+A link that is used again lets old orders reach a new session, and lets another local process inject answers. So each generation
+has a PAIR on a port of its own, keys of its own, handed over through standard input, and a token that its first message has to
+carry.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from typing import Protocol
 
 import zmq
 
+from bridge.children import own_group
 from bridge.errors import BridgeError, MalformedMessage
 from bridge.session import link
 from bridge.session.host import run
@@ -41,10 +43,7 @@ class ChildProcess:
     """A session in a process of its own: it can be killed, whatever the terminal does to it."""
 
     def __init__(self, settings: SessionSettings) -> None:
-        flags = subprocess.CREATE_NEW_PROCESS_GROUP if sys.platform == "win32" else 0
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "bridge.session.child"], stdin=subprocess.PIPE, creationflags=flags
-        )
+        self._process = subprocess.Popen([sys.executable, "-m", "bridge.session.child"], stdin=subprocess.PIPE, **own_group())
         assert self._process.stdin is not None
         # The pipe stays open: its end is how the child learns that the bridge is gone.
         self._process.stdin.write(settings.to_json().encode() + b"\n")
@@ -70,7 +69,8 @@ class ChildProcess:
 
 
 class ThreadInside:
-    """A session in a thread of the bridge. It cannot be killed; one that hangs is left alone, and freezes the bridge while it holds the GIL."""
+    """A session in a thread of the bridge. It cannot be killed; one that hangs is left alone, and freezes the bridge while it
+    holds the GIL."""
 
     def __init__(self, settings: SessionSettings, context: zmq.Context[Socket]) -> None:
         self._failure = ""

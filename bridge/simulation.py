@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
+from bridge.children import own_group
 from bridge.errors import ConfigError
 from bridge.terminal import Credentials
 from bridge.terminal.simulator.link import FrameReader, parse_address, send_message
@@ -25,14 +26,12 @@ class SimulatedTerminal:
     """
 
     def __init__(self, arguments: Sequence[str] = ()) -> None:
-        flags = subprocess.CREATE_NEW_PROCESS_GROUP if sys.platform == "win32" else 0
         self.process = subprocess.Popen(
             [sys.executable, "-m", "bridge", "terminal", "--listen", "127.0.0.1:0", "--exit-with-parent", *arguments],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
-            creationflags=flags,
-            start_new_session=sys.platform != "win32",  # Ctrl-C is for the bridge, which ends it in order
+            **own_group(),
         )
         assert self.process.stdout is not None
         line = self.process.stdout.readline()
@@ -66,7 +65,8 @@ class SimulatedTerminal:
 
 
 def control(address: str, function: str, *arguments: Any, timeout_s: float = 10.0) -> Any:
-    """Ask a simulated terminal's control function. Raises `OSError` when it does not answer, `ValueError` with its words when it refuses."""
+    """Ask a simulated terminal's control function. Raises `OSError` when it does not answer, `ValueError` with its words when
+    it refuses."""
     with socket.create_connection(parse_address(address), timeout_s) as connection:
         connection.settimeout(timeout_s)
         send_message(connection, [function, list(arguments)])

@@ -9,7 +9,15 @@ from bridge.errors import ConfigError
 from bridge.terminal.simulator.recording import RecordingError, symbol_and_file
 from bridge.terminal.simulator.settings import TerminalSettings
 
-PROFILES = {"hedging": "hedging-cfd", "netting": "netting", "exchange": "netting-exchange"}
+PROFILES = {
+    "hedging": "hedging-cfd",
+    "netting": "netting",
+    "exchange": "netting-exchange",
+    "suffixed": "suffixed",
+    "nolev-darwin": "nolev-darwin",
+    "instant": "instant",
+}
+"""Broker profile by the name that the command line gives it."""
 
 
 def settings_from(
@@ -22,6 +30,8 @@ def settings_from(
     start: datetime | None,
     held: bool,
     profile: str,
+    fresh: bool,
+    zone: str,
     exit_with_parent: bool,
 ) -> TerminalSettings:
     """The settings. Raises `ConfigError`."""
@@ -33,6 +43,8 @@ def settings_from(
         held=held,
         recordings=tuple(recording(text) for text in replay),
         profile=PROFILES[profile],
+        fresh=fresh,
+        zone=zone,
         state=state,
         exit_with_parent=exit_with_parent,
     )

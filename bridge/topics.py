@@ -1,7 +1,7 @@
 """The topics: their sequences, who subscribes, and which streams the session has to send.
 
-A subscription starts a topic's stream; the last unsubscription ends it after a linger, so that a client that reconnects does not stop
-and start it. Sequences never restart within an epoch. No I/O; times are monotonic seconds.
+A subscription starts a topic's stream; the last unsubscription ends it after a linger, so that a client that reconnects does
+not stop and start it. Sequences never restart within an epoch. No I/O; times are monotonic seconds.
 """
 
 from __future__ import annotations
@@ -91,7 +91,8 @@ class TopicState:
         return not self.name.startswith("client:") and self.name != "heartbeat"
 
     def resume(self) -> bytes | None:
-        """What a new session needs to go on where the last one ended: of bars the last, of ticks all those of their newest second."""
+        """What a new session needs to go on where the last one ended: of bars the last, of ticks all those of their newest
+        second."""
         if not self.recent:
             return None
         last = self.recent[-1][-RECORD_BYTES:]
@@ -185,8 +186,8 @@ class TopicTable:
     def unwanted(self, now: float) -> list[TopicState]:
         """The streams whose linger is over: nobody wants them any more. Topics that never had an event are forgotten.
 
-        A topic that had some leaves one sequence out: what happens until its stream is started again is not published, and a subscriber
-        who was only cut off, and comes back later than the linger, has to see that it missed something.
+        A topic that had some leaves one sequence out: what happens until its stream is started again is not published, and a
+        subscriber who was only cut off, and comes back later than the linger, has to see that it missed something.
         """
         over = [state for state in self if state.linger_until_s is not None and now >= state.linger_until_s]
         over += [state for state in self.followed([state for state in over if not state.exact]) if not state.subscribers]

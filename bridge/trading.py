@@ -1,8 +1,8 @@
 """Positions, orders, deals, trade requests and their results, as frozen dataclasses with MetaTrader 5's field names and order.
 
-Times are the trade server's wall clock, in seconds (`time*`) or milliseconds (`*_msc`) since 1970-01-01 as if it were UTC. Volumes are in
-lots, money in the account's currency. Source: MQL5 `ENUM_POSITION_PROPERTY_*`, `ENUM_ORDER_PROPERTY_*`, `ENUM_DEAL_PROPERTY_*`,
-`MqlTradeRequest`, `MqlTradeCheckResult`, `MqlTradeResult`.
+Times are the trade server's wall clock, in seconds (`time*`) or milliseconds (`*_msc`) since 1970-01-01 as if it were UTC.
+Volumes are in lots, money in the account's currency. Source: MQL5 `ENUM_POSITION_PROPERTY_*`, `ENUM_ORDER_PROPERTY_*`,
+`ENUM_DEAL_PROPERTY_*`, `MqlTradeRequest`, `MqlTradeCheckResult`, `MqlTradeResult`.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """The watch over the session: when to start one, when it has been silent for too long, when to try again. No I/O, no clock.
 
-A terminal call holds the whole session for as long as it takes, so silence is the only sign of a hang. The session tells of progress
-at least once a second, and announces calls that may rightly take long; beyond that the gateway has it killed and replaced.
+A terminal call holds the whole session for as long as it takes, so silence is the only sign of a hang. The session tells of
+progress at least once a second, and announces calls that may rightly take long; beyond that the gateway has it killed and
+replaced.
 """
 
 from __future__ import annotations

@@ -61,9 +61,7 @@ def _option(param: Param[Any]) -> click.Option:
 def command_of(kind: type[Strategy], name: str) -> click.Command:
     """The command that runs a strategy, with a flag for each of its parameters."""
 
-    def callback(
-        endpoint: str | None, instance: str | None, timeout_s: float, short_history: bool, **values: Any
-    ) -> NoReturn:
+    def callback(endpoint: str | None, instance: str | None, timeout_s: float, short_history: bool, **values: Any) -> NoReturn:
         given = {key: value for key, value in values.items() if value is not None}
         try:
             strategy = kind(name, instance, **given)

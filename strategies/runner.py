@@ -46,8 +46,8 @@ class StartRefused(CallError):
 
 
 class Runner:
-    """One strategy on one client. `stop_reason` gives the reason to stop once there is one; `clock` never steps back; with `short_history` it
-    also starts when the terminal has fewer closed bars than the strategy asks for."""
+    """One strategy on one client. `stop_reason` gives the reason to stop once there is one; `clock` never steps back; with
+    `short_history` it also starts when the terminal has fewer closed bars than the strategy asks for."""
 
     def __init__(
         self,

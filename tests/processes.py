@@ -77,7 +77,7 @@ def running(arguments: Sequence[str], cwd: Path | None = None, **changes: str) -
 def serving(*arguments: str, **changes: str) -> Iterator[Served]:
     """A bridge over a simulated terminal, on free ports."""
     words = ["bridge", "serve", "--terminal", "simulator", "--requests", ANYWHERE, "--events", ANYWHERE, *arguments]
-    with running(words, **changes) as process:
+    with running(words, None, **changes) as process:
         told = first_line(process).split()
         assert told[0] == "requests", told
         assert told[2] == "events", told

@@ -7,9 +7,9 @@ import random
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scripted_market import START_S, Desk, Ticks, profile
 
 from bridge.terminal.simulator.account import Valuation
+from tests.scripted_market import START_S, Desk, Ticks, profile
 
 
 def walk(seed: int, price: float, spread: float, digits: int, step: float) -> Ticks:

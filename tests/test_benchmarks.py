@@ -182,7 +182,6 @@ def test_both_sides_run_for_real() -> None:
     tiny = Size(1, 0.01)
     with ticks.reference(tiny) as raw, ticks.ours(tiny) as bridged:
         assert raw().lost == bridged().lost == 0
-    with requests.reference(tiny) as raw, requests.ours(tiny) as bridged:
-        assert raw().value > 0
+    with requests.ours(tiny) as bridged:
         assert set(bridged().cpu_us) == {"bridge", "client"}
 

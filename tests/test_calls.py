@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from fake_terminal import T0, FakeTerminal, bar, record, rows, tick
 from msgspec import Raw, msgpack
 
 from bridge.codec import pack as pack_message
@@ -33,6 +32,7 @@ from bridge.messages import (
 from bridge.session.calls import CALLS, LIMITS_S, perform
 from bridge.terminal import TerminalError
 from bridge.trading import Position, TradeRequest
+from tests.fake_terminal import T0, FakeTerminal, bar, record, rows, tick
 
 
 @pytest.fixture

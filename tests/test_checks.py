@@ -5,13 +5,13 @@ from dataclasses import replace
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scripted_market import START_MSC, START_S
 
 from bridge.terminal.simulator import checks
 from bridge.terminal.simulator.checks import Refused
 from bridge.terminal.simulator.enums import Execution, Filling
 from bridge.terminal.simulator.quotes import Quote
 from bridge.terminal.simulator.symbols import CONTRACTS, Contract
+from tests.scripted_market import START_MSC, START_S
 
 EURUSD = CONTRACTS["EURUSD"]
 QUOTE = Quote(START_MSC, 1.1000, 1.1002)

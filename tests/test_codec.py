@@ -10,7 +10,6 @@ import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from message_strategies import BODIES, EVENT_NUMBERS, IDS, REQUESTS, RESULTS, TEXT, plain_values, same
 
 from bridge import codec
 from bridge.errors import (
@@ -28,6 +27,7 @@ from bridge.errors import (
 from bridge.messages import PROTOCOL_VERSION, GetSymbol, Ping, SendOrder
 from bridge.replies import Pong, Snapshots, TopicSnapshot
 from bridge.trading import TradeRequest
+from tests.message_strategies import BODIES, EVENT_NUMBERS, IDS, REQUESTS, RESULTS, TEXT, plain_values, same
 
 MODEST = settings(max_examples=60, deadline=None)
 PING = {"version": 1, "id": "a1", "method": "ping", "params": {}}

@@ -10,13 +10,13 @@ import msgpack
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from message_strategies import BODIES, IDS, REQUESTS, RESULTS, plain_values
 
 from bridge import codec
 from bridge.codec import Event
 from bridge.errors import BridgeError, InvalidParameters, MalformedMessage, UnknownMethod, WrongProtocol
 from bridge.messages import REPLIES, ReplyMessage
 from bridge.messages import REQUESTS as METHODS
+from tests.message_strategies import BODIES, IDS, REQUESTS, RESULTS, plain_values
 
 REPLY = {"version": 1, "id": "a1", "epoch": 7, "time_msc": 8, "result": None}
 NESTED = b"\x91" * 60_000 + b"\xc0"

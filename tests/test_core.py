@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from fake_terminal import FakeTerminal, tick
 from msgspec import Raw, msgpack
 
 from bridge.codec import pack as pack_message
@@ -35,6 +34,7 @@ from bridge.session.link import (
 from bridge.terminal import Credentials
 from bridge.ticks import TIMEFRAMES
 from bridge.trading import TradeRequest
+from tests.fake_terminal import FakeTerminal, tick
 
 ORDER = SendOrder(TradeRequest(action=1, symbol="EURUSD", volume=0.1))
 

@@ -7,7 +7,6 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from fake_terminal import FakeTerminal, bar, record, rows, tick
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -18,6 +17,7 @@ from bridge.session.feed import Feed
 from bridge.terminal import TerminalError
 from bridge.ticks import TICK_STRUCT, Tick, last_tick
 from bridge.trading import Order, Position
+from tests.fake_terminal import FakeTerminal, bar, record, rows, tick
 
 
 class Run:

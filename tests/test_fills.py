@@ -3,9 +3,9 @@ from __future__ import annotations
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scripted_market import START_MSC, Desk, profile
 
 from bridge.terminal.simulator.fills import fill, lots, netted, new_order
+from tests.scripted_market import START_MSC, Desk, profile
 
 DEALS = st.lists(st.tuples(st.integers(0, 1), st.integers(1, 300), st.integers(100, 120)), min_size=1, max_size=15)
 

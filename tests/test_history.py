@@ -2,13 +2,13 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from scripted_market import START_MSC, START_S, market
 
 from bridge.mt5api.structs import TICK_DTYPE
 from bridge.terminal.simulator import history
 from bridge.terminal.simulator.failures import BadParameters, NoHistory, TooMuch
 from bridge.terminal.simulator.market import SyntheticMarket
 from bridge.terminal.simulator.replay import Replay
+from tests.scripted_market import START_MSC, START_S, market
 
 MINUTES = market({"EURUSD": [(k * 20_000, 1.1 + k * 1e-5, 1.1002 + k * 1e-5) for k in range(-300, 300)]})
 NOW_MSC = START_MSC + 90_000

@@ -14,7 +14,6 @@ from typing import Any, TypeVar
 import msgspec
 import pytest
 import zmq
-from fake_terminal import FakeTerminal, tick
 
 from bridge.codec import pack as pack_message
 from bridge.errors import ConfigError
@@ -39,6 +38,7 @@ from bridge.session.link import (
 )
 from bridge.session.settings import SessionSettings
 from bridge.trading import TradeRequest
+from tests.fake_terminal import FakeTerminal, tick
 
 T = TypeVar("T")
 

@@ -3,12 +3,12 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from scripted_market import START_S, Desk
 
 from bridge.records import Symbol
 from bridge.terminal.simulator.info import depth
 from bridge.terminal.simulator.quotes import Quote
 from bridge.terminal.simulator.symbols import CONTRACTS
+from tests.scripted_market import START_S, Desk
 
 DAYS = {"EURUSD": [(-86_400_000, 1.08, 1.0801), (-7_200_000, 1.11, 1.1103), (-3_600_000, 1.09, 1.0902), (-1000, 1.1, 1.1002)]}
 

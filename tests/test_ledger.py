@@ -2,10 +2,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from scripted_market import START_MSC, Desk
-
 from bridge.terminal.simulator.enums import OrderState
 from bridge.terminal.simulator.ledger import Ledger
+from tests.scripted_market import START_MSC, Desk
 
 
 def test_a_deposit_is_a_deal_without_order_and_symbol() -> None:

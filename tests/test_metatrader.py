@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from fake_terminal import FakeTerminal
 
 from bridge.errors import ConfigError
 from bridge.mt5api.structs import FIELDS, RATE_DTYPE, TICK_DTYPE, build
@@ -18,6 +17,7 @@ from bridge.terminal import Credentials, TerminalError
 from bridge.terminal.metatrader import MetaTrader, load_metatrader5, open_terminal
 from bridge.ticks import Tick, iter_bars, iter_ticks
 from bridge.trading import TradeRequest
+from tests.fake_terminal import FakeTerminal
 
 ZERO = {"bool": False, "i32": 0, "u32": 0, "i64": 0, "u64": 0, "f64": 0.0, "str": ""}
 

@@ -8,12 +8,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from scripted_backend import ScriptedBackend
 
 from bridge.mt5api import structs
 from bridge.mt5api.backend import LinkLost
 from bridge.mt5api.functions import FUNCTIONS
 from bridge.mt5api.namespace import namespace
+from tests.scripted_backend import ScriptedBackend
 
 POSITION = [7, 1, 1000, 1, 1000, 0, 0, 7, 3, 0.1, 1.1, 0.0, 0.0, 1.2, 0.0, 1.0, "EURUSD", "c", ""]
 IN_JPY = [*POSITION[:16], "USDJPY", "c", ""]

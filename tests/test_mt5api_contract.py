@@ -13,13 +13,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-from scripted_backend import ScriptedBackend
 
 from bridge.mt5api import structs
 from bridge.mt5api.constants import CONSTANTS
 from bridge.mt5api.functions import FUNCTIONS
 from bridge.mt5api.namespace import namespace
 from bridge.mt5api.wire import ANSWERS, ARGUMENTS
+from tests.scripted_backend import ScriptedBackend
 
 CONTRACT = json.loads(Path(__file__).with_name("mt5_contract.json").read_text(encoding="utf-8"))
 OUTCOMES = [

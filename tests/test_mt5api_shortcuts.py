@@ -5,9 +5,9 @@ import types
 from typing import Any
 
 import pytest
-from scripted_backend import ScriptedBackend
 
 from bridge.mt5api.namespace import namespace
+from tests.scripted_backend import ScriptedBackend
 
 TICK = [1, 1.1, 1.2, 0.0, 0, 1000, 6, 0.0]
 LONG = [7, 1, 1000, 1, 1000, 0, 0, 7, 3, 0.3, 1.1, 0.0, 0.0, 1.2, 0.0, 1.0, "EURUSD", "c", ""]

@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from fake_terminal import FakeTerminal, record
 
 from bridge.errors import BridgeError, InvalidParameters, NotConnected, OrderRejected, OutcomeUnknown, TerminalRefused
 from bridge.mt5api.constants import CONSTANTS
 from bridge.session.orders import ACCEPTED, REJECTIONS, UNKNOWN, judge, send
 from bridge.trading import OrderResult, TradeRequest
+from tests.fake_terminal import FakeTerminal, record
 
 REQUEST = TradeRequest(action=1, symbol="EURUSD", volume=0.1)
 RESULT = record(OrderResult, comment="words", request=REQUEST)

@@ -3,11 +3,11 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from scripted_market import START_MSC, Desk
 
 from bridge.terminal.simulator.pending import as_limit, expires_msc, triggered
 from bridge.terminal.simulator.quotes import Quote
 from bridge.trading import Order
+from tests.scripted_market import START_MSC, Desk
 
 
 def order(**changes: object) -> Order:

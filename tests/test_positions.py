@@ -1,9 +1,9 @@
 from __future__ import annotations
 
 import pytest
-from scripted_market import START_MSC, START_S, Desk, profile
 
 from bridge.terminal.simulator.retcodes import TEXTS
+from tests.scripted_market import START_MSC, START_S, Desk, profile
 
 
 def test_a_market_order_opens_a_position_with_its_ticket() -> None:

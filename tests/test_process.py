@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import os
-import signal
 import socket
 import sqlite3
 import subprocess
@@ -13,14 +12,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from scripted_market import START_MSC, market, request
 
+from bridge.children import ask_to_end, own_group
 from bridge.mt5api.backend import LinkLost
 from bridge.terminal.simulator.clock import SimulatedClock
 from bridge.terminal.simulator.link import FrameReader, SocketBackend, pack_frame
 from bridge.terminal.simulator.process import TerminalProcess, run
 from bridge.terminal.simulator.settings import Furnished, TerminalSettings
 from bridge.terminal.simulator.world import World
+from tests.scripted_market import START_MSC, market, request
 
 EVER = (0, 2**31 - 1, None, None, None)
 BOOKS = (
@@ -256,11 +256,10 @@ if __name__ == "__main__":
 @contextmanager
 def real(options: str = "") -> Iterator[tuple[subprocess.Popen[str], SocketBackend]]:
     """A terminal in a process of its own, and a program attached to it."""
-    flags = subprocess.CREATE_NEW_PROCESS_GROUP if sys.platform == "win32" else 0
     root = str(Path(__file__).parent.parent)
     process = subprocess.Popen(
         [sys.executable, "-c", SCRIPT.format(options=options)],
-        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, creationflags=flags,
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, **own_group(),
         env={**os.environ, "PYTHONPATH": root},
     )  # fmt: skip
     assert process.stdout is not None
@@ -282,7 +281,7 @@ def real(options: str = "") -> Iterator[tuple[subprocess.Popen[str], SocketBacke
 def test_a_stop_signal_ends_a_real_process_cleanly() -> None:
     with real() as (process, program):
         assert ask(program, "account_info")[0] == 5_000_001
-        process.send_signal(signal.CTRL_BREAK_EVENT if sys.platform == "win32" else signal.SIGTERM)
+        ask_to_end(process)
         assert process.wait(10) == 0
         assert process.stdout is not None
         assert process.stdout.read() == ""

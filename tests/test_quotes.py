@@ -3,10 +3,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from scripted_market import START_MSC, market
-
 from bridge.terminal.simulator.enums import BUY, SELL
 from bridge.terminal.simulator.quotes import Quote, Quotes
+from tests.scripted_market import START_MSC, market
 
 
 class Counting:

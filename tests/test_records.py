@@ -9,11 +9,11 @@ import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from message_strategies import instances, same
 
 from bridge.codec import pack
 from bridge.mt5api.structs import FIELDS
 from bridge.records import Account, Symbol, TerminalInfo
+from tests.message_strategies import instances, same
 
 PACKAGE = {Account: "AccountInfo", TerminalInfo: "TerminalInfo", Symbol: "SymbolInfo"}
 PYTHON = {"u64": int, "i64": int, "u32": int, "i32": int, "f64": float, "str": str, "bool": bool}

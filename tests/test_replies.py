@@ -9,7 +9,6 @@ import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from message_strategies import instances, same
 
 from bridge import replies
 from bridge.codec import pack, plain_body
@@ -19,6 +18,7 @@ from bridge.replies import ConnectionState, Heartbeat, LastTick, OrderOutcome, T
 from bridge.session.ledger import OrderKind, PositionKind
 from bridge.session.orders import ACCEPTED
 from bridge.topics import Stream
+from tests.message_strategies import instances, same
 
 KINDS = [kind for kind in vars(replies).values() if dataclasses.is_dataclass(kind) and kind.__module__ == replies.__name__]
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 from bridge.replies import ClientStatus, ConnectionState, LogRecord, Status, TopicStatus
 from bridge.report import connection_line, event_line, event_object, status_lines
 from bridge.ticks import BAR_STRUCT, TICK_STRUCT
 from clients import events
 
-HEAD = {"epoch": 7, "sequence": 3, "time_us": 1_700_000_000_000_000, "flags": 0, "snapshot": False}
+HEAD: dict[str, Any] = {"epoch": 7, "sequence": 3, "time_us": 1_700_000_000_000_000, "flags": 0, "snapshot": False}
 TICK = TICK_STRUCT.pack(1_700_000_000, 1.1, 1.2, 0.0, 0, 1_700_000_000_123, 6, 0.0)
 BAR = BAR_STRUCT.pack(1_700_000_000, 1.0, 2.0, 0.5, 1.5, 42, 3, 0)
 LOST = ConnectionState("reconnecting", "the terminal closed", 1_700_000_000_000, "wait", cause_code=-10_004)

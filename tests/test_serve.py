@@ -18,7 +18,7 @@ import zmq
 from bridge import codec
 from bridge.errors import BridgeError, MalformedMessage, UnknownMethod, UnknownSymbol, WrongProtocol
 from bridge.messages import GetAccount, GetRates, GetStatus, Hello, Ping, Request
-from bridge.replies import Status
+from bridge.replies import ConnectionState, Status
 from bridge.serve import StopSignals
 from tests.processes import PATIENCE_S, Served, environment, running, serving
 
@@ -167,7 +167,7 @@ def test_a_killed_session_is_replaced_and_its_end_is_told() -> None:
         assert before.session_pid is not None
         os.kill(before.session_pid, signal.SIGKILL if sys.platform != "win32" else signal.SIGTERM)
         killed = time.monotonic()
-        told = []
+        told: list[ConnectionState] = []
         while not told or told[-1].state != "connected":
             assert client.events.poll(PATIENCE_MS), told
             told.append(codec.decode_body(codec.decode_event(client.events.recv())))

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from fake_terminal import record
 from hypothesis import given
 from hypothesis import strategies as st
 
 from bridge.session.ledger import Ledger, diff, ledger
 from bridge.trading import Order, Position
+from tests.fake_terminal import record
 
 OPEN = record(Position, ticket=5, identifier=5, volume=0.1, price_open=1.1, symbol="EURUSD")
 PENDING = record(Order, ticket=9, volume_initial=0.1, volume_current=0.1, state=1, symbol="EURUSD")

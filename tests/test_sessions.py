@@ -1,9 +1,9 @@
 from __future__ import annotations
 
 import pytest
-from scripted_market import START_MSC, START_S
 
 from bridge.terminal.simulator.sessions import SCHEDULES, day_start, is_open, weekday
+from tests.scripted_market import START_MSC, START_S
 
 MIDNIGHT_MSC = (START_S - START_S % 86_400) * 1000  # Wednesday
 HOUR_MSC, DAY_MSC = 3_600_000, 86_400_000

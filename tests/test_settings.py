@@ -29,7 +29,7 @@ def test_start_speed_and_hold() -> None:
 
 
 def test_account_settings() -> None:
-    made = furnished(login=7, password="pw", server="Test", profile="netting", balance=123.0)
+    made = furnished(login=7, password="pw", server="Test", profile="netting", balance=123.0, fresh=True)
     account = made.world.call("account_info", [], made.world.now_msc)[2]
     assert account[0] == 7
     assert account[7] == 0
@@ -50,10 +50,27 @@ def test_replayed_and_synthetic_symbols_live_side_by_side(tmp_path: Path) -> Non
     assert made.world.call("symbol_info_tick", ["EURUSD"], start_msc + 2)[2][1] == 1.1
 
 
+def test_server_time_is_that_of_the_zone(tmp_path: Path) -> None:
+    assert furnished(zone="UTC").clock.start_msc == UTC_MSC
+    assert furnished(zone="Europe/Athens").clock.start_msc == UTC_MSC + 2 * 3_600_000
+    file = tmp_path / "ticks.csv"
+    file.write_text(f"time_msc,bid,ask\n{UTC_MSC},1.1,1.1002\n")
+    assert furnished(zone="UTC+5", recordings=(("EURUSD", file),)).clock.start_msc == UTC_MSC + 5 * 3_600_000 - 1
+
+
+def test_symbols_of_a_broker_with_suffixes_have_a_market() -> None:
+    made = furnished(profile="suffixed")
+    for name in ("EURUSD.r", "US500.cash", "GOLD", "BTCUSD", "AAPL.US"):
+        assert made.world.call("symbol_select", [name, True], made.world.now_msc)[2] is True
+        assert made.world.call("symbol_info_tick", [name], made.world.now_msc)[0] == 1
+    assert made.world.call("symbol_info", ["EURUSD"], made.world.now_msc)[0] == -4
+
+
 @pytest.mark.parametrize(
     ("changes", "text"),
     [
         ({"profile": "x"}, "no broker profile 'x'; choose one of hedging-cfd"),
+        ({"zone": "Mars/Olympus"}, "'Mars/Olympus' is no time zone; write it as America/New_York+7"),
         ({"speed": -1.0}, "speed must be a positive number, not -1.0"),
         ({"recordings": (("EURUSD", Path("no/such.csv")),)}, "a recording cannot be replayed: no"),
         ({"recordings": (("FOO", Path("x")),)}, "has no symbol 'FOO'"),

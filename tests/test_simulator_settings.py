@@ -7,13 +7,16 @@ from pathlib import Path
 
 import pytest
 
+from bridge.__main__ import commands
 from bridge.errors import ConfigError
 from bridge.simulator_settings import PROFILES, host_and_port, recording, settings_from
 from bridge.terminal.simulator.profile import PROFILES as BROKERS
 
 
 def test_every_profile_of_the_command_exists() -> None:
-    assert set(PROFILES.values()) <= set(BROKERS)
+    assert set(PROFILES.values()) == set(BROKERS)
+    (profile,) = (option for option in commands.commands["terminal"].params if option.name == "profile")
+    assert profile.type.choices == tuple(PROFILES)  # type: ignore[attr-defined]
 
 
 def test_host_and_port() -> None:
@@ -46,7 +49,10 @@ def test_the_start_is_server_time_as_it_is_read() -> None:
         start=datetime(2026, 3, 4, 12),
         held=True,
         profile="netting",
+        fresh=True,
+        zone="UTC",
         exit_with_parent=False,
     )
     assert settings.start_msc == 1_772_625_600_000
     assert (settings.seed, settings.speed, settings.held, settings.profile) == (5, 2.0, True, "netting")
+    assert (settings.fresh, settings.zone) == (True, "UTC")

@@ -8,13 +8,13 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scripted_market import QUOTES, START_MSC, Desk, market
-from test_account import ACTIONS, act, walk
 
 from bridge.errors import ConfigError
 from bridge.terminal.simulator.clock import SimulatedClock
 from bridge.terminal.simulator.store import Store
 from bridge.terminal.simulator.world import World
+from tests.scripted_market import QUOTES, START_MSC, Desk, market
+from tests.test_account import ACTIONS, act, walk
 
 
 def books(world: World) -> list[Any]:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 
-from fake_terminal import T0, rows, tick
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bridge.session.tail import BATCH, Tail, batches
 from bridge.ticks import RECORD_BYTES, last_tick
+from tests.fake_terminal import T0, rows, tick
 
 
 def ask(tail: Tail, history: list[bytes], hint_s: int | None = None) -> tuple[list[bytes], list[bytes]]:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from scripted_market import START_S, Desk, profile, request
 
 from bridge.terminal.simulator.retcodes import TEXTS, Retcode
 from bridge.terminal.simulator.server import Switches
+from tests.scripted_market import START_S, Desk, profile, request
 
 BUY = {"action": 1, "type": 0, "symbol": "EURUSD", "volume": 0.1}
 LIMIT = {"action": 5, "type": 2, "symbol": "EURUSD", "volume": 0.1, "price": 1.0, "type_filling": 2}

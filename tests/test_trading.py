@@ -9,11 +9,11 @@ import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from message_strategies import instances, same
 
 from bridge.codec import pack
 from bridge.mt5api.structs import FIELDS
 from bridge.trading import BookLevel, Deal, Order, OrderCheck, OrderResult, Position, TradeRequest
+from tests.message_strategies import instances, same
 
 PACKAGE = {
     Position: "TradePosition", Order: "TradeOrder", Deal: "TradeDeal", TradeRequest: "TradeRequest",

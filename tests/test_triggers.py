@@ -3,9 +3,9 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from scripted_market import START_MSC, START_S, Desk, profile
 
 from bridge.terminal.simulator.enums import SwapMode
+from tests.scripted_market import START_MSC, START_S, Desk, profile
 
 RISE = {"EURUSD": [(-1000, 1.1, 1.1002), (1000, 1.1030, 1.1032), (2000, 1.1060, 1.1062), (3000, 1.1090, 1.1092)]}
 FALL = {"EURUSD": [(-1000, 1.1, 1.1002), (1000, 1.0970, 1.0972), (2000, 1.0940, 1.0942), (3000, 1.0910, 1.0912)]}

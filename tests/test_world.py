@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scripted_market import START_MSC, START_S, Desk, profile, request
 
 from bridge.mt5api.structs import RATE_DTYPE, TICK_DTYPE
 from bridge.mt5api.wire import ANSWERS, ARGUMENTS
@@ -14,6 +13,7 @@ from bridge.terminal.simulator.answers import FUNCTIONS
 from bridge.terminal.simulator.market import SHAPES, SyntheticMarket
 from bridge.terminal.simulator.symbols import CONTRACTS
 from bridge.terminal.simulator.world import KINDS, World
+from tests.scripted_market import START_MSC, START_S, Desk, profile, request
 
 LATER = {"EURUSD": [(k * 1000, 1.1 + k * 1e-4, 1.1002 + k * 1e-4) for k in range(-200, 300)]}
 

@@ -63,9 +63,7 @@ def tick(terminal: Terminal, request: GetTick) -> LastTick:
 def check_timeframe(timeframe: str) -> None:
     """Raises `UnknownTimeframe`."""
     if timeframe not in TIMEFRAMES:
-        raise UnknownTimeframe(
-            f"no timeframe {timeframe!r}", next_step=f"use one of {' '.join(TIMEFRAMES)}", timeframe=timeframe
-        )
+        raise UnknownTimeframe(f"no timeframe {timeframe!r}", next_step=f"use one of {' '.join(TIMEFRAMES)}", timeframe=timeframe)
 
 
 def rates(terminal: Terminal, request: GetRates) -> Records:

@@ -1,7 +1,8 @@
 """The messages between the gateway and its session, and their bytes.
 
-The link is private: both ends are always of the same release, one PAIR socket for each generation of the session. The first message of a
-session is `Ready` with the token that this generation was given; whoever sends anything else first is not our session.
+The link is private: both ends are always of the same release, one PAIR socket for each generation of the session. The first
+message of a session is `Ready` with the token that this generation was given; whoever sends anything else first is not our
+session.
 """
 
 from __future__ import annotations
@@ -24,7 +25,8 @@ class Connect(Struct, frozen=True, array_like=True, tag="connect"):
 
 
 class Call(Struct, frozen=True, array_like=True, tag="call"):
-    """Do a request; answered by `Result` or `Failed` with the same id. Not begun after `deadline_s` (this machine's monotonic clock)."""
+    """Do a request; answered by `Result` or `Failed` with the same id. Not begun after `deadline_s` (this machine's monotonic
+    clock)."""
 
     id: int
     method: str
@@ -107,7 +109,8 @@ class Failed(Struct, frozen=True, array_like=True, tag="failed"):
 
 
 class Publish(Struct, frozen=True, array_like=True, tag="publish"):
-    """Events of one turn of the feed, in order: topic, flags, and the body (records as bytes, or a message packed as plain types)."""
+    """Events of one turn of the feed, in order: topic, flags, and the body (records as bytes, or a message packed as plain
+    types)."""
 
     events: list[tuple[str, int, Any]]
 
@@ -149,9 +152,7 @@ class Idle(Struct, frozen=True, array_like=True, tag="idle"):
     """A sign of progress while not attached, at least once a second."""
 
 
-FromSession = (
-    Ready | Attached | AttachFailed | Lost | Result | Failed | Publish | Started | NotStarted | Health | Busy | Idle
-)
+FromSession = Ready | Attached | AttachFailed | Lost | Result | Failed | Publish | Started | NotStarted | Health | Busy | Idle
 
 pack = msgspec.msgpack.Encoder().encode
 _decode_to_session = msgspec.msgpack.Decoder(ToSession).decode

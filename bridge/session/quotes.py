@@ -213,8 +213,8 @@ class TickStream:
 def _place(resume: bytes, answer: bytes) -> int:
     """Where the rows after the delivered ones begin, in bytes; -1 when they are not in the answer.
 
-    The delivered rows of that second settle it, also where rows are equal; should the broker have inserted some meanwhile, the last row
-    that equals the last delivered one does.
+    The delivered rows of that second settle it, also where rows are equal; should the broker have inserted some meanwhile, the
+    last row that equals the last delivered one does.
     """
     if answer.startswith(resume):
         return len(resume)

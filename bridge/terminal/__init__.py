@@ -1,8 +1,8 @@
 """What the bridge needs of a terminal, in the bridge's own words.
 
-One implementation, `metatrader.MetaTrader`, drives any module with the API of the MetaTrader5 package: the real one on Windows, or the
-simulated terminal's. Every method blocks until the terminal has answered, which has no time limit; that is why a terminal is only used
-inside the guarded session, never in the gateway.
+One implementation, `metatrader.MetaTrader`, drives any module with the API of the MetaTrader5 package: the real one on Windows,
+or the simulated terminal's. Every method blocks until the terminal has answered, which has no time limit; that is why a
+terminal is only used inside the guarded session, never in the gateway.
 """
 
 from __future__ import annotations
@@ -37,8 +37,8 @@ class TerminalError(Exception):
 class Credentials:
     """How to reach the terminal and which account it must be logged in to.
 
-    Without `login` the bridge attaches to whatever account the terminal is logged in to. `path` is the terminal's executable, or for the
-    simulated terminal its address. The password is never shown.
+    Without `login` the bridge attaches to whatever account the terminal is logged in to. `path` is the terminal's executable,
+    or for the simulated terminal its address. The password is never shown.
     """
 
     login: int | None = None
@@ -53,8 +53,8 @@ class Credentials:
 
 
 class Terminal(Protocol):
-    """A MetaTrader 5 terminal. Every method raises `TerminalError` when the terminal reports a failure; none returns an empty result for
-    one. Times are server time: seconds since 1970-01-01 as if the trade server's clock were UTC."""
+    """A MetaTrader 5 terminal. Every method raises `TerminalError` when the terminal reports a failure; none returns an empty
+    result for one. Times are server time: seconds since 1970-01-01 as if the trade server's clock were UTC."""
 
     def attach(self, credentials: Credentials) -> None:
         """Connect to the terminal, log in where credentials say so. May block for 100 s and more."""
@@ -110,9 +110,7 @@ class Terminal(Protocol):
     def orders(self, *, ticket: int | None = None, symbol: str | None = None, group: str | None = None) -> list[Order]:
         """Pending orders; filters as for positions."""
 
-    def history_orders(
-        self, *, from_s: int | None = None, to_s: int | None = None, position: int | None = None
-    ) -> list[Order]:
+    def history_orders(self, *, from_s: int | None = None, to_s: int | None = None, position: int | None = None) -> list[Order]:
         """Orders of the history, of one position or of a time range."""
 
     def deals(self, *, from_s: int | None = None, to_s: int | None = None, position: int | None = None) -> list[Deal]:
@@ -134,7 +132,7 @@ class Terminal(Protocol):
 def sent_nothing(error: TerminalError) -> bool:
     """Whether an error of `send` proves that nothing reached the trade server.
 
-    Bad arguments (-2), the Python API disabled (-8) and no connection before sending (-10004) do; a broken pipe (-10001, -10002) and a
-    plain failure (-1) do not: the order may have been executed.
+    Bad arguments (-2), the Python API disabled (-8) and no connection before sending (-10004) do; a broken pipe (-10001,
+    -10002) and a plain failure (-1) do not: the order may have been executed.
     """
     return error.code in (-2, -8, -10_003, -10_004)

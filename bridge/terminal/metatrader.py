@@ -172,9 +172,7 @@ class MetaTrader(Terminal):
         """Pending orders."""
         return [_record("orders_get", Order, order) for order in self._read("orders_get", **_filter(ticket, symbol, group))]
 
-    def history_orders(
-        self, *, from_s: int | None = None, to_s: int | None = None, position: int | None = None
-    ) -> list[Order]:
+    def history_orders(self, *, from_s: int | None = None, to_s: int | None = None, position: int | None = None) -> list[Order]:
         """Orders of the history."""
         found = self._history("history_orders_get", from_s, to_s, position)
         return [_record("history_orders_get", Order, order) for order in found]
@@ -208,9 +206,7 @@ class MetaTrader(Terminal):
 
     def profit(self, action: int, symbol: str, volume: float, price_open: float, price_close: float) -> float:
         """Profit between two prices."""
-        return float(
-            self._read("order_calc_profit", int(action), symbol, float(volume), float(price_open), float(price_close))
-        )
+        return float(self._read("order_calc_profit", int(action), symbol, float(volume), float(price_open), float(price_close)))
 
     # ---- the call itself ---------------------------------------------------------------------------------------------------------
 

@@ -38,6 +38,7 @@ VERSION = (500, BUILD, "12 Jun 2026")
 
 OK = (1, "Success")
 
+
 def _rows(records: Iterable[Any]) -> Answer:
     return (*OK, [row(record) for record in records])
 

@@ -183,9 +183,7 @@ def margin(contract: Contract, side: int, volume: float, price: float, bank: Ban
     return amount * rate(contract.currency_margin, bank, quote, gained=side == SELL)
 
 
-def swap(
-    contract: Contract, side: int, volume: float, price_open: float, price_now: float, bank: Bank, quote: QuoteOf
-) -> float:
+def swap(contract: Contract, side: int, volume: float, price_open: float, price_now: float, bank: Bank, quote: QuoteOf) -> float:
     """Swap of one night in the account's currency, rounded.  Raises NoRate.
 
     `price_now` is the closing price of the position at the rollover.  The re-open modes cost nothing here: they move

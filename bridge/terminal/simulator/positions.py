@@ -158,9 +158,7 @@ def plan_close_by(server: Server, request: TradeRequest, now_msc: int, sending: 
     return Plan(valuation(server).margin, lambda: _close_by(server, request, now_msc, first, second, quote))
 
 
-def _close_by(
-    server: Server, request: TradeRequest, now_msc: int, first: Position, second: Position, quote: Quote
-) -> Outcome:
+def _close_by(server: Server, request: TradeRequest, now_msc: int, first: Position, second: Position, quote: Quote) -> Outcome:
     """Close two opposite positions by each other: both deals at the second's open price, the whole result on the
     first.
     """

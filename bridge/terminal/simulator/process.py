@@ -53,9 +53,7 @@ class TerminalProcess:
     `monotonic` is the clock that the simulated one is read from, in seconds.
     """
 
-    def __init__(
-        self, listener: socket.socket, furnished: Furnished, monotonic: Callable[[], float] = time.monotonic
-    ) -> None:
+    def __init__(self, listener: socket.socket, furnished: Furnished, monotonic: Callable[[], float] = time.monotonic) -> None:
         self.world = furnished.world
         self.clock = furnished.clock
         self.replay = furnished.replay
@@ -190,8 +188,7 @@ def run(settings: TerminalSettings) -> int:
     except OSError as error:
         host, port = settings.listen
         _complain(
-            f"cannot listen on {host}:{port}: {error.strerror or error}; "
-            "is a terminal already running there? choose another port"
+            f"cannot listen on {host}:{port}: {error.strerror or error}; is a terminal already running there? choose another port"
         )
         return 1
     try:

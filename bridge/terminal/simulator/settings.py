@@ -6,11 +6,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from bridge.errors import ConfigError
-from bridge.terminal.simulator.clock import SimulatedClock, server_time_msc
-from bridge.terminal.simulator.market import Markets, SyntheticMarket
+from bridge.terminal.simulator import past
+from bridge.terminal.simulator.clock import DEFAULT_ZONE, SimulatedClock, server_time_msc, zone_offset_s
+from bridge.terminal.simulator.market import SHAPES, Markets, SyntheticMarket
 from bridge.terminal.simulator.profile import PROFILES, Profile
 from bridge.terminal.simulator.quotes import Market
-from bridge.terminal.simulator.recording import RecordingError, read_recordings
+from bridge.terminal.simulator.recording import read_recordings
 from bridge.terminal.simulator.replay import Replay
 from bridge.terminal.simulator.store import Store
 from bridge.terminal.simulator.world import Credentials, World
@@ -25,9 +26,10 @@ class TerminalSettings:
     `listen` is host and port (0 for any free port).  `start_msc` is the server time to begin at; None means now, or
     just before the first row of `recordings` when there are some.  `speed` is server seconds per second, `held`
     starts with the clock stopped.  `recordings` are pairs of a symbol and a file of its ticks; all other symbols are
-    synthetic, made from `seed`.  `profile` names a broker (`profile.PROFILES`), `balance` replaces its initial
-    balance.  `state` is a file that keeps the account across restarts.  With `exit_with_parent` the terminal ends
-    when its standard input does.
+    synthetic, made from `seed`.  `profile` names a broker (`profile.PROFILES`), `balance` replaces the first deposit.
+    A `fresh` account has nothing but that deposit; else it was used for two weeks (`past`).  `zone` says what server
+    time is (`clock.zone_offset_s`).  `state` is a file that keeps the account across restarts.  With `exit_with_parent`
+    the terminal ends when its standard input does.
     """
 
     listen: tuple[str, int] = ("127.0.0.1", DEFAULT_PORT)
@@ -38,6 +40,8 @@ class TerminalSettings:
     recordings: tuple[tuple[str, Path], ...] = ()
     profile: str = "hedging-cfd"
     balance: float | None = None
+    fresh: bool = False
+    zone: str = DEFAULT_ZONE
     state: Path | None = None
     login: int = 5_000_001
     password: str = "simulated"  # noqa: S105  the documented password of a simulated account
@@ -62,23 +66,32 @@ def furnish(settings: TerminalSettings, *, utc_msc: int, monotonic_s: float) -> 
     ConfigError with one line for the person who wrote the settings.
     """
     profile = _profile(settings)
-    replay = _replay(settings.recordings, profile) if settings.recordings else None
-    synthetic = SyntheticMarket(settings.seed)
+    replay = _replay(settings.recordings, profile, settings.zone) if settings.recordings else None
+    synthetic = SyntheticMarket(settings.seed, {name: SHAPES[c.shape] for name, c in profile.contracts.items()})
     market: Market = Markets(replay, synthetic) if replay else synthetic
     start_msc = settings.start_msc
     if start_msc is None:
-        start_msc = _first_msc(replay) - 1 if replay else server_time_msc(utc_msc)
+        start_msc = _first_msc(replay) - 1 if replay else server_time_msc(utc_msc, settings.zone)
     clock = SimulatedClock.starting(start_msc, monotonic_s=monotonic_s, speed=settings.speed, held=settings.held)
-    world = World(
-        market, start_msc, profile=profile, credentials=Credentials(settings.login, settings.password, settings.server)
-    )
+    credentials = Credentials(settings.login, settings.password, settings.server)
+    opened_msc = start_msc if settings.fresh else start_msc - past.PAST_DAYS * 86_400_000
+    world = World(market, opened_msc, profile=profile, credentials=credentials)
     if settings.state is None:
+        if not settings.fresh:
+            past.live(world, start_msc)
         return Furnished(world, clock, replay, None)
     store = Store(settings.state)
     try:
-        store.identify({"login": settings.login, "server": settings.server, "profile": profile.name, "seed": settings.seed})
+        store.identify(
+            {
+                "login": settings.login, "server": settings.server, "profile": profile.name, "seed": settings.seed,
+                "zone": settings.zone,
+            }
+        )  # fmt: skip
         if store.load(world):
             clock = store.load_clock(monotonic_s, utc_msc, settings.speed) or clock
+        elif not settings.fresh:
+            past.live(world, start_msc)
         store.save_clock(clock, clock.now_msc(monotonic_s), utc_msc)
         store.save(world)
     except BaseException:
@@ -93,18 +106,22 @@ def _profile(settings: TerminalSettings) -> Profile:
         raise ConfigError(f"there is no broker profile {settings.profile!r}", next_step=f"choose one of {', '.join(PROFILES)}")
     if not 0 < settings.speed < float("inf"):
         raise ConfigError(f"the speed must be a positive number, not {settings.speed}")
+    try:
+        zone_offset_s(0, settings.zone)
+    except ValueError as error:
+        raise ConfigError(str(error), next_step="write it as America/New_York+7, Europe/Athens or UTC") from error
     return profile if settings.balance is None else replace(profile, balance=settings.balance)
 
 
-def _replay(recordings: tuple[tuple[str, Path], ...], profile: Profile) -> Replay:
+def _replay(recordings: tuple[tuple[str, Path], ...], profile: Profile, zone: str) -> Replay:
     for symbol, _ in recordings:
         if symbol not in profile.contracts:
             raise ConfigError(
                 f"the simulated broker has no symbol {symbol!r}", next_step="replay the file under one of its symbols"
             )
     try:
-        return Replay(read_recordings(f"{symbol}={path}" for symbol, path in recordings))
-    except (RecordingError, OSError) as error:
+        return Replay(read_recordings((f"{symbol}={path}" for symbol, path in recordings), zone=zone))
+    except (ValueError, OSError) as error:  # RecordingError, and a time that goes back where the zone sets its clock back
         raise ConfigError(f"a recording cannot be replayed: {error}") from error
 
 

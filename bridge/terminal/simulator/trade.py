@@ -65,9 +65,7 @@ def order_check(server: Server, request: TradeRequest, now_msc: int) -> OrderChe
         retcode = refused.retcode
         if retcode != Retcode.NO_MONEY:
             return OrderCheck(int(retcode), 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, TEXTS[retcode], request)
-        used = checks.margin_with(
-            server, side_of(request.type), request.symbol, request.volume, _price_or_quote(server, request)
-        )
+        used = checks.margin_with(server, side_of(request.type), request.symbol, request.volume, _price_or_quote(server, request))
     value = replace(valuation(server), margin=used)
     return OrderCheck(
         int(retcode), value.balance, value.equity, value.profit, value.margin, value.margin_free, value.margin_level,

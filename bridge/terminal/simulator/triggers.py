@@ -192,9 +192,7 @@ def _charge_swap(server: Server, position: Position, nights: int, midnight_msc: 
         _reopen(server, position, price, contract.price(start + shift), midnight_msc)
         return
     try:
-        night = swap(
-            contract, position.type, position.volume, position.price_open, price, server.bank, server.quotes.get
-        )
+        night = swap(contract, position.type, position.volume, position.price_open, price, server.bank, server.quotes.get)
     except NoRate:
         return
     server.ledger.put_position(replace(position, swap=server.bank.round(position.swap + night * nights)))

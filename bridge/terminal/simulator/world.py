@@ -96,6 +96,5 @@ def _fits(function: str, args: list[Any]) -> bool:
     names = ARGUMENTS[function]
     optional = _OPTIONAL_ARGUMENTS.get(function, ())
     return len(names) == len(args) and all(
-        isinstance(value, KINDS[name]) or (value is None and name in optional)
-        for name, value in zip(names, args, strict=True)
+        isinstance(value, KINDS[name]) or (value is None and name in optional) for name, value in zip(names, args, strict=True)
     )
