@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
+from typing import Literal
 
 import click
 
@@ -16,8 +18,15 @@ from benchmarks.table import BENCHMARKS, GROUPS, chosen
 @click.argument("names", nargs=-1, metavar="[NAME]…")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a row on standard output.")
 @click.option("--quick", is_flag=True, help="Fewer messages and rounds.")
+@click.option(
+    "--session",
+    type=click.Choice(["thread", "process"]),
+    default="thread",
+    show_default=True,
+    help="Where ticks and batches are fed from.",
+)
 @click.option("--rounds", type=click.IntRange(min=1), help=f"Rounds [{FULL.rounds}, or {QUICK.rounds} with --quick].")
-def main(names: tuple[str, ...], as_json: bool, quick: bool, rounds: int | None) -> None:
+def main(names: tuple[str, ...], as_json: bool, quick: bool, rounds: int | None, session: Literal["thread", "process"]) -> None:
     """Measure the bridge against plain ZeroMQ programs that move the same bytes, side by side on this machine.
 
     Exit code 0 when everything ran, whether the targets were met or not.
@@ -33,9 +42,9 @@ def main(names: tuple[str, ...], as_json: bool, quick: bool, rounds: int | None)
     except KeyError as error:
         known = ", ".join(dict.fromkeys((*GROUPS, *(benchmark.name for benchmark in BENCHMARKS))))
         raise click.UsageError(f"no benchmark {error.args[0]!r}; there are {known}") from None
-    size = QUICK if quick else FULL
+    size = replace(QUICK if quick else FULL, session=session)
     if rounds is not None:
-        size = type(size)(rounds, size.share)
+        size = replace(size, rounds=rounds)
     machine = describe()
     if not as_json:
         click.echo(one_line(machine))

@@ -8,23 +8,24 @@ from functools import partial
 import msgpack
 import numpy as np
 
-from benchmarks import streaming
+from benchmarks import streaming, stub
 from benchmarks.rounds import Measure, Size
 from benchmarks.streaming import PREFIX, Socket
-from benchmarks.stub import TICK
 from bridge.mt5api.structs import TICK_DTYPE
 from clients.events import Gap, Ticks
 from clients.subscription import Subscription
 
-PATH = "from the session's end of the link through a running bridge to the client library (a stand-in publishes for the session)"
-BURSTS = 4
-MESSAGES = {100: 5_000, 1_000: 1_000}
-"""Messages in a burst: 30 and 60 MB, far below the high-water marks and what memory takes."""
+PATH = (
+    "published by a running bridge, decoded by the client library (a stand-in for the session feeds the bridge from a thread of it)"
+)
+BURSTS = 80
+MESSAGES = {100: 400, 1_000: 50}
+"""Messages in a burst: 2.4 and 3 MB, far below the high-water marks, and about what the caches hold."""
 
 
 def ours(size: Size, records: int) -> AbstractContextManager[Measure]:
     """Through the bridge."""
-    return streaming.ours(read, bursts=size.of(BURSTS), messages=MESSAGES[records], records=records)
+    return streaming.ours(read, size.session, bursts=size.of(BURSTS), messages=MESSAGES[records], records=records)
 
 
 def read(events: Subscription, count: int) -> tuple[int, float]:
@@ -49,7 +50,7 @@ def reference(size: Size, records: int) -> AbstractContextManager[Measure]:
 
 def publish_raw(socket: Socket, count: int, records: int) -> None:
     """One frame a batch: topic, NUL, msgpack array with the records as a bin."""
-    pack, send, prefix, batch = msgpack.Packer().pack, socket.send, PREFIX, TICK * records
+    pack, send, prefix, batch = msgpack.Packer().pack, socket.send, PREFIX, stub.batch(records)
     for sequence in range(count):
         send(prefix + pack((1, 1_700_000_000_000, sequence, 1_700_000_000_000_000, 0, batch)))
 

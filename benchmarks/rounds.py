@@ -18,10 +18,12 @@ Better = Literal["higher", "lower"]
 
 @dataclass(frozen=True, slots=True)
 class Size:
-    """How much to measure: rounds, and the part of a benchmark's full load in each."""
+    """How much to measure: rounds, and the part of a benchmark's full load in each; and where the bridge that streams has its
+    session."""
 
     rounds: int
     share: float
+    session: Literal["thread", "process"] = "thread"
 
     def of(self, full: int) -> int:
         """This part of a full load, at least one."""

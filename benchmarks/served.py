@@ -17,9 +17,10 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
+from importlib import import_module
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
     from bridge.session.settings import SessionSettings
@@ -83,26 +84,38 @@ def commands(pipe: Connection) -> Iterator[Any]:
 
 
 @contextlib.contextmanager
-def running_bridge(terminal: str, *, path: str | None = None, session: str | None = None) -> Iterator[tuple[Worker, str]]:
+def running_bridge(
+    terminal: str,
+    *,
+    path: str | None = None,
+    stand_in: str | None = None,
+    session: Literal["thread", "process"] = "process",
+) -> Iterator[tuple[Worker, str]]:
     """A bridge on free ports, and its requests endpoint. Its worker answers `cpu` with its CPU seconds.
 
-    `session` is the module that is run in place of the session's own, with `path` as its credentials' path.
+    `stand_in` is the module whose `run` takes the place of the session's own, with `path` as its credentials' path.
     """
-    with worker("bridge", _run_bridge, terminal, path, session) as process:
+    with worker("bridge", _run_bridge, terminal, path, stand_in, session) as process:
         yield process, process.hear()
 
 
-def _run_bridge(pipe: Connection, terminal: str, path: str | None, session: str | None) -> None:
+def _run_bridge(
+    pipe: Connection, terminal: str, path: str | None, stand_in: str | None, session: Literal["thread", "process"]
+) -> None:
     # Imported here, because the processes of the reference do without.
     from bridge import sessions  # noqa: PLC0415
     from bridge.config import BridgeSection, Mt5Section, Settings  # noqa: PLC0415
     from bridge.serve import serve  # noqa: PLC0415
 
     os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))
-    if session is not None:
-        vars(sessions)["ChildProcess"] = partial(StandIn, session)
+    if stand_in is not None and session == "thread":
+        vars(sessions)["run"] = import_module(stand_in).run
+    elif stand_in is not None:
+        vars(sessions)["ChildProcess"] = partial(StandIn, stand_in)
     threading.Thread(target=_answer, args=(pipe,), daemon=True).start()
-    settings = Settings(BridgeSection(terminal=terminal, requests=ANYWHERE, events=ANYWHERE), Mt5Section(path=path))
+    settings = Settings(
+        BridgeSection(terminal=terminal, session=session, requests=ANYWHERE, events=ANYWHERE), Mt5Section(path=path)
+    )
     serve(settings, lambda requests, events: pipe.send(requests))
 
 

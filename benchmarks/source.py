@@ -15,7 +15,7 @@ import time
 
 import zmq
 
-from benchmarks.stub import ACCOUNT, TERMINAL, TICK, TOPIC, VERSION
+from benchmarks.stub import ACCOUNT, TERMINAL, TICK, TOPIC, VERSION, batch
 from bridge.session.core import EVENTS_AT_ONCE
 from bridge.session.link import Attached, Connect, Health, Publish, Ready, Started, StartStream, Stop, pack, to_session
 from bridge.session.settings import SessionSettings
@@ -28,14 +28,20 @@ Socket = zmq.Socket[bytes]
 
 
 def main() -> None:
-    """Serve the link and the control socket until told to stop."""
-    settings = SessionSettings.from_json(sys.stdin.readline())
+    """As a process of its own."""
     context: zmq.Context[Socket] = zmq.Context()
+    run(SessionSettings.from_json(sys.stdin.readline()), context)
+    context.destroy(0)
+
+
+def run(settings: SessionSettings, context: zmq.Context[Socket]) -> None:
+    """Serve the link and the control socket until told to stop."""
     link, control = context.socket(zmq.PAIR), context.socket(zmq.PAIR)
     link.sndhwm = link.rcvhwm = link.linger = control.linger = 0
-    link.curve_serverkey = (settings.server_public_key or "").encode()
-    link.curve_publickey = (settings.public_key or "").encode()
-    link.curve_secretkey = (settings.secret_key or "").encode()
+    if settings.server_public_key is not None:
+        link.curve_serverkey = settings.server_public_key.encode()
+        link.curve_publickey = (settings.public_key or "").encode()
+        link.curve_secretkey = (settings.secret_key or "").encode()
     link.connect(settings.endpoint)
     control.connect(settings.credentials.path or "")
     link.send(pack(Ready(settings.token, os.getpid())))
@@ -50,7 +56,8 @@ def main() -> None:
         if control in ready:
             _obey(control, link)
         link.send(pack(Health(True, True, 1_000)))
-    context.destroy(0)
+    link.close()
+    control.close()
 
 
 def _answer(link: Socket) -> bool:
@@ -69,7 +76,7 @@ def _obey(control: Socket, link: Socket) -> None:
         control.send(repr(time.process_time()).encode())
         return
     count, records = map(int, words)
-    event = (TOPIC, 0, TICK * records)
+    event = (TOPIC, 0, batch(records))
     together = max(1, min(EVENTS_AT_ONCE, LARGEST // len(event[2])))
     frame = pack(Publish([event] * together))
     for _ in range(count // together):

@@ -10,6 +10,7 @@ import contextlib
 import time
 from collections.abc import Callable, Iterator
 from multiprocessing.connection import Connection
+from typing import Literal
 
 import zmq
 
@@ -47,19 +48,26 @@ def sample(told: Told, messages: int, records: int, cpu_s: dict[str, float]) -> 
 
 
 @contextlib.contextmanager
-def ours(read: Read, *, bursts: int, messages: int, records: int) -> Iterator[Measure]:
-    """A running bridge with the stand-in for its session, and a subscriber that uses the client library."""
+def ours(read: Read, session: Literal["thread", "process"], *, bursts: int, messages: int, records: int) -> Iterator[Measure]:
+    """A running bridge with the stand-in for its session, and a subscriber that uses the client library.
+
+    With the stand-in in a thread of the bridge (as `--session thread` runs the session) two processes stand against the two of
+    the reference. In a process of its own it takes one of the machine's cores from the bridge, and its link is encrypted.
+    """
     with contextlib.ExitStack() as stack:
         subscriber = stack.enter_context(worker("subscriber", _subscribe, read, bursts, messages, records))
         control = subscriber.hear()
-        process, requests = stack.enter_context(running_bridge("unused", path=control, session="benchmarks.source"))
+        process, requests = stack.enter_context(
+            running_bridge("unused", path=control, stand_in="benchmarks.source", session=session)
+        )
         subscriber.ask(requests)
 
         def measure() -> Sample:
             before_s = process.ask("cpu")
             told: Told = subscriber.ask("round", 2 * BURST_PATIENCE_S)
             bridge_s = process.ask("cpu") - before_s
-            return sample(told, bursts * messages, records, {"source": told[2], "bridge": bridge_s})
+            source = {"source": told[2]} if session == "process" else {}
+            return sample(told, bursts * messages, records, {**source, "bridge": bridge_s})
 
         yield measure
         subscriber.tell(None)

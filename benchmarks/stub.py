@@ -16,8 +16,17 @@ T = TypeVar("T")
 
 SYMBOL = "EURUSD"
 TOPIC = f"tick:{SYMBOL}"
-TICK = TICK_STRUCT.pack(1_700_000_000, 1.08123, 1.08131, 0.0, 0, 1_700_000_000_123, 6, 0.0)
-"""The one tick of all benchmarks."""
+FIRST_MSC = 1_700_000_000_000
+APART_MS = 100
+
+
+def batch(records: int) -> bytes:
+    """So many ticks, ten a second, all with the same prices; packed."""
+    times = (FIRST_MSC + APART_MS * number for number in range(records))
+    return b"".join(TICK_STRUCT.pack(msc // 1_000, 1.08123, 1.08131, 0.0, 0, msc, 6, 0.0) for msc in times)
+
+
+TICK = batch(1)
 
 
 def filled(kind: type[T], **values: Any) -> T:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 
-from benchmarks import batches, requests, ticks
+from benchmarks import batches, requests, simulator, ticks
 from benchmarks.rounds import Benchmark
 
 BENCHMARKS: tuple[Benchmark, ...] = (
@@ -27,6 +27,27 @@ BENCHMARKS: tuple[Benchmark, ...] = (
         name="requests", group="requests", what=f"order_check, one after the other, {requests.PATH}",
         ours=requests.ours, reference=requests.reference,
         better="lower", unit="µs p50", target=1.6, stretch=1.3,
+    ),
+    Benchmark(
+        name="simulator-m1", group="simulator", what="a year of M1 bars, against the limit",
+        ours=partial(simulator.bars, timeframe=simulator.M1, days=365), reference=partial(simulator.limit, limit_ms=1_000.0),
+        better="lower", unit="ms", target=1.0, stretch=0.5,
+    ),
+    Benchmark(
+        name="simulator-ticks", group="simulator", what="a day of ticks, against the limit",
+        ours=simulator.day_of_ticks, reference=partial(simulator.limit, limit_ms=300.0),
+        better="lower", unit="ms", target=1.0, stretch=0.5,
+    ),
+    Benchmark(
+        name="simulator-d1", group="simulator", what="20 years of D1 bars, against the limit",
+        ours=partial(simulator.bars, timeframe=simulator.D1, days=7_305, until_s=simulator.IN_2030_S),
+        reference=partial(simulator.limit, limit_ms=1_000.0),
+        better="lower", unit="ms", target=1.0, stretch=0.5,
+    ),
+    Benchmark(
+        name="simulator-calls", group="simulator", what=f"symbol_info_tick, one after the other, {simulator.PATH}",
+        ours=simulator.ours, reference=simulator.reference,
+        better="lower", unit="µs p50", target=6.0, stretch=4.0,
     ),
 )  # fmt: skip
 """Every row, in the order in which they run."""

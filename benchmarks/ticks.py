@@ -14,13 +14,15 @@ from benchmarks.stub import TICK
 from clients.events import Gap, Ticks
 from clients.subscription import Subscription
 
-PATH = "from the session's end of the link through a running bridge to the client library (a stand-in publishes for the session)"
+PATH = (
+    "published by a running bridge, decoded by the client library (a stand-in for the session feeds the bridge from a thread of it)"
+)
 MESSAGES = 60_000
 
 
 def ours(size: Size) -> AbstractContextManager[Measure]:
     """Through the bridge."""
-    return streaming.ours(read, bursts=1, messages=size.of(MESSAGES), records=1)
+    return streaming.ours(read, size.session, bursts=1, messages=size.of(MESSAGES), records=1)
 
 
 def read(events: Subscription, count: int) -> tuple[int, float]:

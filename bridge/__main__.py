@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 import click
 
 from bridge.errors import BridgeError, ConfigError
+from bridge.steering import COMMANDS
 from bridge.version import __version__
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -57,7 +58,7 @@ def serve(config: Path | None, **flags: str | None) -> None:
     run(load(given, config=config), lambda requests, events: click.echo(f"requests {requests} events {events}"))
 
 
-@commands.command()
+@commands.group(invoke_without_command=True)
 @click.option(
     "--listen", default="127.0.0.1:5557", show_default=True, metavar="HOST:PORT", help="Where programs attach; port 0 for any."
 )
@@ -74,18 +75,26 @@ def serve(config: Path | None, **flags: str | None) -> None:
 @click.option("--fresh", is_flag=True, help="An account that never traded, instead of one with a small history.")
 @click.option("--zone", default="America/New_York+7", show_default=True, help="Time zone of the server, and hours to add.")
 @click.option("--exit-with-parent", is_flag=True, help="End when standard input ends.")
-def terminal(**options: Any) -> None:
-    """Run a simulated MetaTrader 5 terminal as a process of its own.
+@click.pass_context
+def terminal(context: click.Context, /, **options: Any) -> None:
+    """Run a simulated MetaTrader 5 terminal as a process of its own; with a command, steer one that runs.
 
     \b
     Examples:
       mt5bridge terminal
       mt5bridge terminal --replay EURUSD_2024-05.csv.gz --speed 60
+      mt5bridge terminal fault broker_down seconds=30
     """
+    if context.invoked_subcommand is not None:
+        return
     from bridge.simulator_settings import settings_from  # noqa: PLC0415
     from bridge.terminal.simulator.process import run  # noqa: PLC0415
 
     sys.exit(run(settings_from(**options)))
+
+
+for command in COMMANDS:
+    terminal.add_command(command)
 
 
 @commands.command()

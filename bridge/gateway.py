@@ -7,7 +7,7 @@ loop takes and clears. The order of calls is: any number of `receive_*`, then `o
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from random import Random
 from typing import Any
@@ -133,7 +133,7 @@ class Gateway:
 
     def _beat(self, now: float) -> None:
         for topic in self.topics.unwanted(now):
-            if topic.stream in (Stream.LIVE, Stream.STARTING) or self._supervision.watch.ready:
+            if topic.streamed and self._supervision.watch.ready:  # also while it has no terminal: it would go on later
                 self.link.append(link.pack(link.StopStream(topic.stream_name)))
             topic.stream = Stream.IDLE
         self.peers.expire(now)
@@ -178,16 +178,23 @@ class Gateway:
 
     def publish(self, name: str, body: Any, now: float, flags: int = 0) -> None:
         """One more event of a topic; `body` is bytes for records, else plain msgpack types."""
-        topic = self.topics.topic(name)
-        topic.sequence += 1
-        topic.published_s = now
-        if not flags & LATE:  # what comes late is not the newest state
-            topic.flags = flags
-            topic.body = body
-            if topic.resumed:
-                topic.recent.append(body)
-        self.events.append(codec.encode_event(topic.prefix, self._settings.epoch, topic.sequence, self.time_us(now), flags, body))
-        self.counters["events"] += 1
+        self.publish_all(((name, flags, body),), now)
+
+    def publish_all(self, events: Sequence[tuple[str, int, Any]], now: float) -> None:
+        """More events, in order: topic, flags and body of each."""
+        epoch, time_us, frames = self._settings.epoch, self.time_us(now), self.events
+        find, encode = self.topics.topic, codec.encode_event
+        for name, flags, body in events:
+            topic = find(name)
+            topic.sequence = sequence = topic.sequence + 1
+            topic.published_s = now
+            if not flags & LATE:  # what comes late is not the newest state
+                topic.flags = flags
+                topic.body = body
+                if topic.resumed:
+                    topic.remember(body)
+            frames.append(encode(topic.prefix, epoch, sequence, time_us, flags, body))
+        self.counters["events"] += len(events)
 
     def receive_subscription(self, frame: bytes, now: float) -> bool:
         """A frame from the XPUB socket. True when it is a subscription that should be put in force, or any unsubscription."""
@@ -433,8 +440,7 @@ class Gateway:
             self._supervision.suspect(str(error), now)
             return
         if isinstance(message, link.Publish):
-            for name, flags, body in message.events:
-                self.publish(name, body, now, flags)
+            self.publish_all(message.events, now)
         elif isinstance(message, link.Result):
             pending = self._pending.pop(message.id, None)
             if pending is not None:
@@ -476,7 +482,7 @@ class Gateway:
         else:
             topic.flags, topic.body = 0, body
             if topic.resumed and not topic.recent:
-                topic.recent.append(body)
+                topic.remember(body)
 
     def session_lost(self, cause: str, now: float) -> None:
         """The session is gone or cannot be trusted: what it had not answered fails, its streams wait for the next one."""

@@ -144,23 +144,18 @@ class Sessions:
         self._present = Generation(number, socket, token, running)
         return None
 
-    def receive(self, limit: int) -> list[bytes]:
-        """What the session has sent, at most `limit` messages; nothing from one that has not proven its generation."""
+    def receive(self) -> bytes | None:
+        """The next message of the session, or None; nothing from one that has not proven its generation."""
         present = self._present
-        frames: list[bytes] = []
-        if present is None:
-            return frames
-        for _ in range(limit):
+        while present is not None:
             try:
                 frame = present.socket.recv(NOBLOCK)
             except zmq.Again:
-                break
-            if not present.proven:
-                present.proven = _proves(frame, present.token)
-                if not present.proven:
-                    continue
-            frames.append(frame)
-        return frames
+                return None
+            if present.proven or _proves(frame, present.token):
+                present.proven = True
+                return frame
+        return None
 
     def send(self, frame: bytes) -> None:
         """To the session; what is sent to none is gone, for nothing may reach the next one late."""

@@ -52,7 +52,7 @@ class Stream(StrEnum):
     FAILED = "failed"
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class TopicState:
     """One topic; `prefix` is its name with the NUL, as bytes, `wire` the subscription as text, with the NUL for an exact topic."""
 
@@ -93,19 +93,21 @@ class TopicState:
     def resume(self) -> bytes | None:
         """What a new session needs to go on where the last one ended: of bars the last, of ticks all those of their newest
         second."""
-        if not self.recent:
-            return None
-        last = self.recent[-1][-RECORD_BYTES:]
-        if not self.name.startswith("tick:"):
-            return last
-        second = last[:TIME_BYTES]
-        rows: list[bytes] = []
-        for body in reversed(self.recent):
-            for at in range(len(body) - RECORD_BYTES, -1, -RECORD_BYTES):
-                if body[at : at + TIME_BYTES] != second:
-                    return b"".join(reversed(rows))
-                rows.append(body[at : at + RECORD_BYTES])
-        return b"".join(reversed(rows))
+        records = b"".join(self.recent)
+        return (records if self.name.startswith("tick:") else records[-RECORD_BYTES:]) or None
+
+    def remember(self, body: bytes) -> None:
+        """Keep what `resume` needs of the records that are being published: those of the newest second."""
+        first = len(body) - RECORD_BYTES
+        second = body[first : first + TIME_BYTES]
+        if body[:TIME_BYTES] == second:
+            first = 0
+        while first > 0 and body[first - RECORD_BYTES : first - RECORD_BYTES + TIME_BYTES] == second:
+            first -= RECORD_BYTES
+        recent = self.recent
+        if recent and (first > 0 or recent[-1][:TIME_BYTES] != second):
+            recent.clear()
+        recent.append(body[first:])
 
     def newest(self) -> Any:
         """What a late joiner needs of the newest event: the last of its records, else all of it; nothing of what is not a state."""
@@ -181,7 +183,8 @@ class TopicTable:
     def followed(self, wanted: list[TopicState]) -> list[TopicState]:
         """The topics that had events because a wanted prefix covers them; a new session has to be told where each of them ended."""
         prefixes = tuple(state.wire for state in wanted if not state.exact)
-        return [state for state in self if state.recent and state.exact and state.wire.startswith(prefixes) and state not in wanted]
+        known = set(wanted)
+        return [state for state in self if state.recent and state.wire.startswith(prefixes) and state not in known]
 
     def unwanted(self, now: float) -> list[TopicState]:
         """The streams whose linger is over: nobody wants them any more. Topics that never had an event are forgotten.
@@ -190,12 +193,18 @@ class TopicTable:
         subscriber who was only cut off, and comes back later than the linger, has to see that it missed something.
         """
         over = [state for state in self if state.linger_until_s is not None and now >= state.linger_until_s]
-        over += [state for state in self.followed([state for state in over if not state.exact]) if not state.subscribers]
+        if not over:
+            return over
         for state in over:
             state.linger_until_s = None
-            state.recent.clear()
+        wanted = self.wanted()
+        prefixes = tuple(state.wire for state in wanted if not state.exact)
+        known = set(wanted)
+        over += [state for state in self.followed(over) if state not in known and not state.wire.startswith(prefixes)]
+        for state in over:
             if not state.sequence:
                 del self._by_wire[state.wire]
-            elif state.resumed:
+            elif state.resumed and not state.wire.startswith(prefixes):  # no prefix goes on with it
+                state.recent.clear()
                 state.sequence += 1
         return over

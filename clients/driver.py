@@ -7,6 +7,7 @@ import os
 import threading
 import time
 from collections.abc import Callable
+from itertools import count
 from typing import TypeVar
 from uuid import uuid4
 
@@ -22,7 +23,8 @@ from clients.streams import Feed
 R = TypeVar("R")
 
 BURST = 256
-"""Events received in one step, so that a flood does not keep a request waiting."""
+BURST_BYTES = 262_144
+"""Events received in one step, and their size, so that a flood does not keep a request waiting."""
 LONGEST_WAIT_S = 0.2
 """A longer wait could not be interrupted with Ctrl-C on Windows."""
 GOODBYE_S = 0.3
@@ -46,7 +48,8 @@ class Driver:
         self._pid = os.getpid()
         self._closed = False
         hello = Hello(name, client_id=client_id or uuid4().hex, pid=self._pid, host=host)
-        self.session = ClientSession(endpoint, hello, new_id=lambda: uuid4().hex)
+        prefix, numbers = uuid4().hex, count(1)
+        self.session = ClientSession(endpoint, hello, new_id=lambda: f"{prefix}.{next(numbers)}")
         self._sockets = Sockets(endpoint)
         try:
             call = self.session.start(time.monotonic(), timeout_s)
@@ -121,12 +124,16 @@ class Driver:
 
     def _drain_events(self, now: float) -> None:
         receive, take = self._sockets.events.recv, self.session.receive_event
+        left_bytes = BURST_BYTES
         for _ in range(BURST):
             try:
                 frame = receive(NOBLOCK)
             except zmq.Again:
                 return
             take(frame, now)
+            left_bytes -= len(frame)
+            if left_bytes < 0:
+                return
 
     def _flush(self) -> bool:
         """Send what the session has; whether the socket does not take it now."""

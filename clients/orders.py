@@ -33,10 +33,14 @@ SIDES: dict[str, Literal[0, 1]] = {"buy": 0, "sell": 1}
 """`ORDER_TYPE_BUY` and `ORDER_TYPE_SELL`."""
 _FOK_ALLOWED, _IOC_ALLOWED = 1, 2
 _FIELDS: dict[str, type] = {field.name: type(field.default) for field in fields(TradeRequest)}
+_TYPES = tuple(_FIELDS.values())
+_values = operator.attrgetter(*_FIELDS)
 
 
 def trade_request(request: TradeRequest | Mapping[str, Any]) -> TradeRequest:
     """A trade request from a mapping of its fields, or from one that was made with numpy's numbers. Raises `InvalidParameters`."""
+    if type(request) is TradeRequest and tuple(map(type, _values(request))) == _TYPES:
+        return request
     given = {name: getattr(request, name) for name in _FIELDS} if isinstance(request, TradeRequest) else dict(request)
     unknown = sorted(map(str, given.keys() - _FIELDS.keys()))
     if unknown:

@@ -58,6 +58,7 @@ class Desk:
     def __init__(self, quotes: Mapping[str, Ticks] | None = None, of: Profile | None = None) -> None:
         self.world = World(market({**QUOTES, **(quotes or {})}), START_MSC, profile=of)
         self.now_msc = START_MSC
+        self.sent: list[int] = []
         for symbol in self.world.server.quotes.known:
             self.world.server.watch[symbol] = True
 
@@ -74,7 +75,9 @@ class Desk:
         return self.world.call(function, list(args), self.now_msc)
 
     def send(self, **fields: Any) -> OrderResult:
-        return OrderResult(*self.ask("order_send", request(**fields)))
+        result = OrderResult(*self.ask("order_send", request(**fields)))
+        self.sent.append(result.retcode)
+        return result
 
     def check(self, **fields: Any) -> OrderCheck:
         return OrderCheck(*self.ask("order_check", request(**fields)))

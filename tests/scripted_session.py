@@ -52,7 +52,8 @@ class Bench:
 
     def __init__(self, **changes: Any) -> None:
         self.now = 0.0
-        settings: dict[str, Any] = {"software": "1.0", "epoch": EPOCH, "wall_us": WALL_US, "events": "tcp://127.0.0.1:2", "grace_s": 0.0} | changes
+        settings: dict[str, Any] = {"software": "1.0", "epoch": EPOCH, "wall_us": WALL_US, "events": "tcp://127.0.0.1:2"}
+        settings |= {"grace_s": 0.0} | changes
         self.gateway = Gateway(GatewaySettings(**settings), 0.0, Random(7))
         self.said: list[link.ToSession] = []
         self.replies: list[tuple[bytes, ReplyMessage]] = []

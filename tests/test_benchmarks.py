@@ -169,6 +169,7 @@ def test_the_stub_is_a_terminal_of_the_bridge() -> None:
     assert terminal.check(TradeRequest()).retcode == 0
     assert terminal.ticks_from("EURUSD", 0, 10) == stub.TICK
     assert last_tick(stub.TICK).bid == streaming.BID
+    assert last_tick(stub.batch(31)).time_msc - last_tick(stub.TICK).time_msc == 3_000
     assert terminal.info().connected
 
 

@@ -113,8 +113,8 @@ def test_a_snapshot_carries_what_was_packed(records: bytes) -> None:
 
 
 def test_what_cannot_be_sent() -> None:
-    with pytest.raises(TypeError, match="a set cannot be sent"):
-        codec.pack({"details": {1, 2}})
+    with pytest.raises(TypeError, match="a object cannot be sent"):
+        codec.pack({"details": object()})
     with pytest.raises(TypeError):
         codec.pack(2**64)
 
@@ -132,7 +132,7 @@ def request_error(**changes: Any) -> BridgeError:
     "request_id",
     [
         "", "a b", "a\0b", "\x1b[2J", "é", "a" * 65, 7, None, b"a", True,
-        pytest.param("a\n", marks=pytest.mark.xfail(reason="the pattern's $ also matches before a last newline", strict=True)),
+        "a\n",
     ],
 )  # fmt: skip
 def test_request_ids_are_printable(request_id: Any) -> None:

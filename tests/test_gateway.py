@@ -355,6 +355,9 @@ def test_a_quiet_symbol_is_as_fresh_as_the_checks_of_the_terminal() -> None:
     bench.healthy(0.5)
     bench.run(20.1)
     assert age_ms(bench) == 600
+    bench.say(link.Publish([("tick:A", 0, ticks(2.0))]))
+    bench.run(0.1)
+    assert age_ms(bench) == 100, "what was just published is fresher than that"
 
 
 def test_after_a_long_call_the_last_tick_is_not_called_fresh() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from msgspec import Raw
@@ -19,7 +20,7 @@ from bridge.errors import (
     OutcomeUnknown,
     Stopping,
 )
-from bridge.messages import GetAccount, SendOrder
+from bridge.messages import GetAccount, Request, SendOrder
 from bridge.outcomes import Outcomes, Waiter
 from bridge.replies import OrderOutcome
 from bridge.session import link
@@ -168,6 +169,20 @@ def test_an_order_that_is_not_answered_in_time_is_unknown_and_its_outcome_still_
     bench.ask(BUY, "o1")
     assert bench.result(SendOrder, "o1") == DONE
     assert len(bench.calls("order")) == 1
+
+
+@pytest.mark.parametrize("request_", [BUY, GetAccount()])
+def test_the_session_has_a_moment_to_say_that_it_did_not_begin(request_: Request[Any]) -> None:
+    bench = Bench(grace_s=0.25).connect()
+    bench.ask(request_, "o1", deadline_s=1.0)
+    (call,) = bench.calls()
+    assert call.deadline_s == 1.0
+    bench.run(1.2)
+    assert bench.replies == []
+    bench.say(link.failed(call.id, DeadlinePassed("still waiting at its deadline")))
+    assert isinstance(bench.error("o1"), DeadlinePassed)
+    bench.run(1.0)
+    assert len(bench.replies) == 1
 
 
 def test_an_order_that_was_unknown_and_is_lost_with_its_session_counts_once() -> None:

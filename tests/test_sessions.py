@@ -49,3 +49,11 @@ def test_crypto_trades_on_saturday_and_forex_does_not() -> None:
     saturday_msc = START_MSC + 3 * DAY_MSC
     assert is_open("always", saturday_msc)
     assert not is_open("forex", saturday_msc)
+
+
+def test_holidays_are_closed_for_all_but_crypto() -> None:
+    christmas_msc = 1_703_505_600_000  # Monday 2023-12-25 12:00
+    assert not is_open("forex", christmas_msc)
+    assert not is_open("forex", christmas_msc + 7 * DAY_MSC)
+    assert is_open("forex", christmas_msc + DAY_MSC)
+    assert is_open("always", christmas_msc)

@@ -13,8 +13,8 @@ from bridge.errors import ConfigError
 from bridge.terminal.simulator.clock import SimulatedClock
 from bridge.terminal.simulator.store import Store
 from bridge.terminal.simulator.world import World
+from tests.account_walks import ACTIONS, act, walk
 from tests.scripted_market import QUOTES, START_MSC, Desk, market
-from tests.test_account import ACTIONS, act, walk
 
 
 def books(world: World) -> list[Any]:
@@ -24,7 +24,7 @@ def books(world: World) -> list[Any]:
 
 
 @settings(deadline=None, max_examples=15)
-@given(st.integers(0, 2**32), st.lists(ACTIONS, min_size=3, max_size=25), st.integers(1, 5))
+@given(st.integers(0, 2**32), st.lists(st.sampled_from(ACTIONS), min_size=3, max_size=25), st.integers(1, 5))
 def test_a_world_goes_on_from_its_file_as_if_never_stopped(
     tmp_path_factory: pytest.TempPathFactory, seed: int, actions: list[str], every: int
 ) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from time import perf_counter
+
 import pytest
 
 from bridge import codec
@@ -181,6 +183,26 @@ def test_a_stream_that_is_given_up_while_it_starts_is_stopped() -> None:
     assert bench.gateway.topics.find("tick:A\0") is None
 
 
+def test_the_session_hears_nothing_of_topics_that_are_not_its_own() -> None:
+    bench = Bench(linger_s=1.0).connect()
+    bench.healthy()
+    for wire in ("connection\0", "log\0", "x\0", "bar:", "client:c1\0"):
+        bench.subscribe(wire)
+        bench.unsubscribe(wire)
+    bench.run(3.0)
+    assert bench.streams() == []
+
+
+def test_a_stream_that_is_given_up_while_the_terminal_is_away_is_stopped() -> None:
+    bench = Bench(linger_s=1.0).connect()
+    bench.answers = lambda message: [] if isinstance(message, link.Connect) else obliging(message)
+    bench.subscribe("tick:A\0")
+    bench.say(link.Lost("f", -10_004, "gone"))
+    bench.unsubscribe("tick:A\0")
+    bench.run(3.0)
+    assert bench.streams() == ["+tick:A", "-tick:A"]
+
+
 def test_prefixes_of_ticks_are_streams_of_their_own_and_other_prefixes_only_follow() -> None:
     bench = Bench().connect()
     bench.healthy()
@@ -358,7 +380,7 @@ def test_sequences_count_by_topic_and_never_begin_anew() -> None:
     bench.say(link.Ready("token", 1))
     bench.subscribe("tick:A\0")
     bench.say(link.Publish([("tick:A", 0, ticks(3.0))]))
-    assert [event.sequence for event in bench.events if event.topic == "tick:A"] == [1, 2, 4], "3 was left out when the stream ended"
+    assert [event.sequence for event in bench.events if event.topic == "tick:A"] == [1, 2, 4], "3 was left out at the stream's end"
 
 
 def test_a_new_session_is_told_where_the_last_one_ended() -> None:
@@ -434,3 +456,81 @@ def test_ticks_that_came_late_are_not_taken_for_the_newest() -> None:
     snapshot = bench.result(GetSnapshot).topics[0]
     assert (snapshot.sequence, snapshot.flags) == (2, 0)
     assert bytes(snapshot.body) == codec.pack(ticks(2.0))
+
+
+def test_a_prefix_that_covers_a_topic_sees_no_gap_when_the_topic_itself_is_given_up() -> None:
+    bench = Bench(linger_s=1.0).connect()
+    bench.healthy()
+    bench.answers = obliging
+    for wire in ("tick:", "tick:A", "tick:A\0"):
+        bench.subscribe(wire)
+    bench.say(link.Publish([("tick:A", 0, ticks(1.0))]))
+    bench.unsubscribe("tick:A\0")
+    bench.run(3.0)
+    bench.say(link.Publish([("tick:A", 0, ticks(2.0))]))
+    bench.unsubscribe("tick:A")
+    bench.run(3.0)
+    bench.say(link.Publish([("tick:A", 0, ticks(3.0))]))
+    assert [event.sequence for event in bench.events if event.topic == "tick:A"] == [1, 2, 3]
+    assert [name for name in bench.streams() if name.startswith("-")] == ["-tick:A", "-tick:A*"]
+    assert bench.gateway.topics.topic("tick:A").resume() == ticks(1.0, 2.0, 3.0)
+
+
+def test_a_topic_that_ends_together_with_its_prefix_leaves_one_sequence_out() -> None:
+    bench = Bench(linger_s=1.0).connect()
+    bench.healthy()
+    bench.answers = obliging
+    for wire in ("tick:", "tick:A\0"):
+        bench.subscribe(wire)
+    bench.say(link.Publish([("tick:A", 0, ticks(1.0))]))
+    for wire in ("tick:", "tick:A\0"):
+        bench.unsubscribe(wire)
+    bench.run(3.0)
+    assert sorted(name for name in bench.streams() if name.startswith("-")) == ["-tick:*", "-tick:A"]
+    assert bench.gateway.topics.topic("tick:A").sequence == 2
+
+
+def test_a_topic_that_lingers_outlives_its_prefix() -> None:
+    table = TopicTable(linger_s=5.0)
+    state = table.subscribe(b"tick:A\0")
+    prefix = table.subscribe(b"tick:")
+    assert state is not None
+    state.sequence = 1
+    state.remember(ticks(1.0))
+    table.unsubscribe(b"tick:", 0.0)
+    table.unsubscribe(b"tick:A\0", 3.0)
+    assert table.unwanted(5.0) == [prefix]
+    assert state.sequence == 1
+    assert table.unwanted(8.0) == [state]
+    assert state.sequence == 2
+
+
+def test_of_ticks_no_more_than_their_newest_second_is_kept() -> None:
+    state = TopicState("tick:A", "tick:A\0", b"")
+    assert state.resume() is None
+
+    def tick(second: int, bid: float) -> bytes:
+        return TICK_STRUCT.pack(second, bid, bid, 0.0, 0, second * 1_000, 6, 0.0)
+
+    state.remember(tick(1, 1.0) + tick(2, 2.0))
+    assert state.resume() == tick(2, 2.0)
+    state.remember(tick(2, 3.0))
+    state.remember(tick(2, 4.0) + tick(2, 5.0))
+    assert state.resume() == tick(2, 2.0) + tick(2, 3.0) + tick(2, 4.0) + tick(2, 5.0)
+    state.remember(tick(2, 6.0) + tick(3, 7.0))
+    assert state.resume() == tick(3, 7.0)
+    for number in range(10_000):
+        state.remember(tick(4, number) * 100)
+    assert sum(map(len, state.recent)) < 4_000_000
+
+
+def test_after_a_restart_thousands_of_topics_are_taken_up_again_quickly() -> None:
+    table = TopicTable(5.0)
+    table.subscribe(b"tick:")
+    for number in range(3_000):
+        table.subscribe(b"tick:%d\0" % number)
+        table.topic(f"tick:{number}").remember(ticks(1.0))
+        table.topic(f"tick:{number}x").remember(ticks(1.0))
+    began = perf_counter()
+    assert len(table.followed(table.wanted())) == 3_000
+    assert perf_counter() - began < 0.5

@@ -152,7 +152,7 @@ def perform(terminal: Terminal, method: str, params: Raw) -> Raw:
     call = CALLS.get(method)
     if call is None:
         raise UnknownMethod(f"a session cannot do {method!r}", method=method)
-    request = decode_params(method, params)
+    request = decode_params(method, params, again=True)
     try:
         return Raw(pack(call(terminal, request)))
     except TerminalError as error:

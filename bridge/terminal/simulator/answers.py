@@ -66,14 +66,14 @@ def _login(world: World, _: int, login: int | None, password: str | None, server
 
 
 def _version(world: World, _: int) -> Answer:
-    return (*OK, list(VERSION))
+    return (*OK, [VERSION[0], world.build, VERSION[2]])
 
 
 def _terminal_info(world: World, _: int) -> Answer:
     switches, company = world.server.switches, world.server.profile.company
     return (*OK, row(TerminalInfo(
         False, False, switches.connected, False, switches.trade_allowed, switches.tradeapi_disabled, False, False, False, False,
-        BUILD, MAX_BARS, 0, 42_214, 0.0, 0.0, company, "MetaTrader 5", "English", "C:\\Program Files\\MetaTrader 5",
+        world.build, MAX_BARS, 0, 42_214, 0.0, 0.0, company, "MetaTrader 5", "English", "C:\\Program Files\\MetaTrader 5",
         "C:\\Program Files\\MetaTrader 5", "C:\\MetaQuotes\\Terminal\\Common",
     )))  # fmt: skip
 

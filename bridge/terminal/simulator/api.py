@@ -3,6 +3,9 @@
 Use it as the package: `import bridge.terminal.simulator.api as mt5`.  Importing connects nothing.  `mt5.initialize(path)` takes the
 terminal's address, `tcp://HOST:PORT`; without one the environment variable MT5BRIDGE_TERMINAL is used, else
 `tcp://127.0.0.1:5557`.  All rules are in `bridge.mt5api`, the connection in `bridge.terminal.simulator.link`.
+
+The real package keeps Python's global lock while it waits for the terminal.  With MT5BRIDGE_HOLD_GIL=1 in the environment at
+initialize() this module does too, so that a terminal that hangs stops every thread of the program.
 """
 
 from typing import TYPE_CHECKING as _TYPE_CHECKING

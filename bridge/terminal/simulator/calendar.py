@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from bridge.terminal.simulator.draws import Floats, Ints, bits_at, key_of, quantile, uniform
-from bridge.terminal.simulator.sessions import SCHEDULES
+from bridge.terminal.simulator.sessions import HOLIDAYS, SCHEDULES
 
 Bools = npt.NDArray[np.bool_]
 
@@ -30,8 +30,8 @@ def weekdays(days: Ints) -> Ints:
 class Hours:
     """The minutes in which a schedule is quoted.
 
-    Of each hour one run of minutes, `first <= minute < last`; none on Christmas Day and New Year's Day unless the
-    schedule is "always", and nothing outside 2010-01-01 … 2037-12-31.
+    Of each hour one run of minutes, `first <= minute < last`; none on holidays (`sessions.HOLIDAYS`) unless the schedule
+    is "always", and nothing outside 2010-01-01 … 2037-12-31.
     """
 
     def __init__(self, schedule: str) -> None:
@@ -71,7 +71,9 @@ def _is_holiday(days: Ints) -> Bools:
     date = days.astype("datetime64[D]")
     month = date.astype("datetime64[M]").astype(np.int64) % 12 + 1
     day = (date - date.astype("datetime64[M]")).astype(np.int64) + 1
-    holiday: Bools = ((month == 12) & (day == 25)) | ((month == 1) & (day == 1))
+    holiday = np.zeros(days.shape, np.bool_)
+    for its_month, its_day in HOLIDAYS:
+        holiday |= (month == its_month) & (day == its_day)
     return holiday
 
 

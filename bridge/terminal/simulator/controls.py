@@ -9,6 +9,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from bridge.terminal.simulator.fault import FaultRefused
+from bridge.terminal.simulator.faults import FAULTS, clear, inflict, listed
 from bridge.terminal.simulator.replay import Replay
 from bridge.terminal.simulator.retcodes import Retcode
 from bridge.terminal.simulator.server import Switches
@@ -25,8 +27,8 @@ class ControlRefused(Exception):
 
 
 def _status(process: TerminalProcess, *_: Any) -> dict[str, Any]:
-    now_msc, ledger = process.now_msc(), process.world.server.ledger
-    process.world.advance(now_msc)
+    process.world.advance(process.now_msc())
+    now_msc, ledger = process.world.now_msc, process.world.server.ledger
     return {
         "now_msc": now_msc,
         "start_msc": process.clock.start_msc,
@@ -80,6 +82,28 @@ def _refuse(process: TerminalProcess, *args: Any) -> None:
     process.world.server.forced.extend([args[0]] * args[1])
 
 
+def _fault(process: TerminalProcess, *args: Any) -> None:
+    """`[name, arguments]`: put one of `faults.FAULTS` in force."""
+    if not args or len(args) > 2 or not isinstance(args[0], str) or not all(isinstance(given, dict) for given in args[1:]):
+        raise ControlRefused("control.fault takes the name of a fault and a map of its arguments")
+    try:
+        inflict(process.world, args[0], args[1] if len(args) > 1 else {}, process.now_msc())
+    except FaultRefused as refused:
+        raise ControlRefused(str(refused)) from None
+
+
+def _faults(process: TerminalProcess, *_: Any) -> list[dict[str, Any]]:
+    process.world.advance(process.now_msc())
+    return listed(process.world)
+
+
+def _clear(process: TerminalProcess, *args: Any) -> None:
+    """`[]` or `[name]`: end all faults, or those of this name."""
+    if len(args) > 1 or (args and args[0] not in FAULTS):
+        raise ControlRefused("control.clear takes the name of a fault, or nothing")
+    clear(process.world, *args)
+
+
 CONTROLS: Mapping[str, Callable[..., Any]] = {
     "control.status": _status,
     "control.hold": _hold,
@@ -87,5 +111,8 @@ CONTROLS: Mapping[str, Callable[..., Any]] = {
     "control.stop": _stop,
     "control.switch": _switch,
     "control.refuse": _refuse,
+    "control.fault": _fault,
+    "control.faults": _faults,
+    "control.clear": _clear,
 }
 """The requests that steer the simulation, by name."""

@@ -22,6 +22,7 @@ MAX_FRAME_BYTES = 64 * 1024 * 1024
 READ_BYTES = 256 * 1024
 DEFAULT_ADDRESS = "tcp://127.0.0.1:5557"
 ADDRESS_VARIABLE = "MT5BRIDGE_TERMINAL"
+HOLD_GIL_VARIABLE = "MT5BRIDGE_HOLD_GIL"
 
 _LENGTH = struct.Struct("<I")
 
@@ -111,14 +112,15 @@ class SocketBackend:
     """A Backend over a TCP connection to a simulated terminal process.
 
     As with the real package no call has a time limit: a terminal that does not answer blocks it until the connection breaks.  The
-    real package also keeps the interpreter's lock meanwhile, so that no other Python thread runs; with `hold_gil` this one does
-    the same.  A call that is interrupted by an exception (Ctrl-C) closes the connection, since its answer may still arrive.
+    real package also keeps the interpreter's lock meanwhile, so that no other Python thread runs; this one does the same with
+    `hold_gil`, or when the environment has MT5BRIDGE_HOLD_GIL=1 at `open`.  A call that is interrupted by an exception (Ctrl-C)
+    closes the connection, since its answer may still arrive.
     """
 
     def __init__(self, *, hold_gil: bool = False) -> None:
         self._socket: socket.socket | None = None
         self._reader = FrameReader()
-        self._hold_gil = hold_gil
+        self._holds_always = self._hold_gil = hold_gil
 
     @property
     def connected(self) -> bool:
@@ -128,6 +130,7 @@ class SocketBackend:
     def open(self, path: str | None) -> None:
         """Connect to `path`, else to the address in MT5BRIDGE_TERMINAL, else to the default.  Raises OpenFailed."""
         self.close()
+        self._hold_gil = self._holds_always or os.environ.get(HOLD_GIL_VARIABLE) == "1"
         address = path or os.environ.get(ADDRESS_VARIABLE) or DEFAULT_ADDRESS
         try:
             self._socket = socket.create_connection(parse_address(address))

@@ -40,7 +40,7 @@ class _Owner:
             return None
         if fields["action"] == Action.DEAL:
             fields = {"price": quote.side(fields["type"]), "deviation": 100, **fields}
-        plain = {name: int(value) if isinstance(value, int) else value for name, value in fields.items()}
+        plain: dict[str, Any] = {name: int(value) if isinstance(value, int) else value for name, value in fields.items()}
         result = order_send(server, TradeRequest(**plain), self.world.now_msc)
         return result if result.retcode in (Retcode.DONE, Retcode.DONE_PARTIAL) else None
 
@@ -131,7 +131,8 @@ def live(world: World, until_msc: int) -> None:
 
 def _workdays_before(until_msc: int) -> list[int]:
     """Midnights of the last workdays that are over by then, oldest first."""
-    midnight, found = until_msc - until_msc % _DAY_MSC, []
+    midnight = until_msc - until_msc % _DAY_MSC
+    found: list[int] = []
     while len(found) < _WORKDAYS:
         midnight -= _DAY_MSC
         if is_open("forex", midnight):

@@ -10,41 +10,34 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import math
 import selectors
-import signal
 import socket
 import sqlite3
 import sys
 import threading
 import time
-from collections import deque
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable
 from typing import Any
 
 from bridge.errors import ConfigError
+from bridge.mt5api.backend import LinkLost
 from bridge.terminal.simulator.answers import OK, Answer
+from bridge.terminal.simulator.attached import Attached, Withheld
 from bridge.terminal.simulator.clock import SimulatedClock
 from bridge.terminal.simulator.controls import CONTROLS, ControlRefused
 from bridge.terminal.simulator.failures import BadParameters, CallFailed, TooMuch
-from bridge.terminal.simulator.link import READ_BYTES, FrameReader, LinkError, pack_frame
+from bridge.terminal.simulator.fault import hold_of
+from bridge.terminal.simulator.faults import restarted
+from bridge.terminal.simulator.lifetime import await_end_of_input, die, listen, stop_signals
+from bridge.terminal.simulator.link import READ_BYTES, LinkError, pack_frame
 from bridge.terminal.simulator.settings import Furnished, TerminalSettings, furnish
+from bridge.terminal.simulator.world import fits
 
 STEP_S = 0.05
 """The world advances at least this often."""
 
 _log = logging.getLogger(__name__)
-
-
-@dataclass(slots=True)
-class Attached:
-    """One attached program: its connection, what it asked and what it has not read yet."""
-
-    number: int
-    connection: socket.socket
-    reader: FrameReader = field(default_factory=FrameReader)
-    asked: deque[Any] = field(default_factory=deque)
-    unsent: bytearray = field(default_factory=bytearray)
 
 
 class TerminalProcess:
@@ -62,8 +55,10 @@ class TerminalProcess:
         self.stopping = threading.Event()
         self.attached: dict[int, Attached] = {}
         self._listener = listener
+        self._address: tuple[str, int] = listener.getsockname()[:2]
         self._selector = selectors.DefaultSelector()
         self._numbers = 0
+        self._back_s: float | None = None  # when a terminal that has ended is there again
         listener.setblocking(False)
         self._selector.register(listener, selectors.EVENT_READ, None)
 
@@ -82,21 +77,28 @@ class TerminalProcess:
 
     def step(self, timeout_s: float) -> None:
         """Let the world live up to now, then do what sockets are ready for, waiting at most `timeout_s` for one."""
+        if self._back_s is not None and not self._come_back(timeout_s):
+            return
         self.world.advance(self.now_msc())
         self.save()
-        for key, events in self._selector.select(timeout_s):
+        for key, events in self._selector.select(self._until_due(timeout_s)):
             if key.data is None:
                 self._accept()
             elif key.data.number in self.attached:
                 self._serve_client(key.data, events)
+            if self.world.faults.fate:
+                self._end()
+                return
+        for client in [client for client in self.attached.values() if self._is_due(client.withheld)]:
+            self._serve_client(client, 0)
 
     def now_msc(self) -> int:
         """The simulated server time."""
         return self.clock.now_msc(self.monotonic())
 
     def save(self) -> None:
-        """Write what changed to the state file, if there is one."""
-        if self.store:
+        """Write what changed to the state file, if there is one; not what happens to another account that is shown."""
+        if self.store and not self.world.faults.away:
             self.store.save(self.world)
 
     def set_clock(self, clock: SimulatedClock) -> None:
@@ -104,6 +106,38 @@ class TerminalProcess:
         self.clock = clock
         if self.store:
             self.store.save_clock(clock, self.now_msc(), _utc_msc())
+
+    def _end(self) -> None:
+        """End as a fault demands: for good, or to come back later without faults."""
+        fate, self.world.faults.fate = self.world.faults.fate, None
+        if fate is None:
+            return
+        if fate.back_after_s is None:
+            die()
+            return
+        for client in list(self.attached.values()):
+            self._drop(client)
+        self._selector.unregister(self._listener)
+        self._listener.close()
+        restarted(self.world, fate)
+        self._back_s = self.monotonic() + fate.back_after_s
+
+    def _come_back(self, timeout_s: float) -> bool:
+        """Listen again once it is time; waits for that at most `timeout_s`."""
+        left_s = (self._back_s or 0.0) - self.monotonic()
+        if left_s > 0:
+            self.stopping.wait(min(left_s, timeout_s))
+            return False
+        try:
+            self._listener = listen(self._address)
+        except OSError as error:
+            _log.warning("cannot listen on %s:%d again yet: %s", *self._address, error)
+            self.stopping.wait(timeout_s)
+            return False
+        self._listener.setblocking(False)
+        self._selector.register(self._listener, selectors.EVENT_READ, None)
+        self._back_s = None
+        return True
 
     def _accept(self) -> None:
         try:
@@ -118,6 +152,8 @@ class TerminalProcess:
 
     def _drop(self, client: Attached) -> None:
         del self.attached[client.number]
+        if client.withheld:
+            client.withheld.hold.released = True
         self._selector.unregister(client.connection)
         client.connection.close()
         self.world.detach(client.number)
@@ -133,7 +169,7 @@ class TerminalProcess:
             self._answer(client)
         except BlockingIOError:
             return
-        except (OSError, LinkError) as error:
+        except (OSError, LinkError, LinkLost) as error:
             _log.info("program %d is detached: %s", client.number, error)
             self._drop(client)
 
@@ -145,15 +181,45 @@ class TerminalProcess:
             if client.unsent:
                 with contextlib.suppress(BlockingIOError):
                     del client.unsent[: client.connection.send(client.unsent)]
-            if client.unsent or not client.asked:
+            if client.unsent:
                 break
-            client.unsent += self._reply(client, client.asked.popleft())
+            if client.withheld:
+                if not self._is_due(client.withheld):
+                    break
+                client.unsent += self._released(client, client.withheld)
+            elif client.asked:
+                client.unsent += self._reply(client, client.asked.popleft())
+            else:
+                break
         self._selector.modify(client.connection, selectors.EVENT_WRITE if client.unsent else selectors.EVENT_READ, client)
 
     def _reply(self, client: Attached, message: Any) -> bytes:
         if not (isinstance(message, list) and len(message) == 2 and isinstance(message[0], str) and isinstance(message[1], list)):
             raise LinkError("a request is not [function, args]")
-        answer = self._call(message[0], message[1], client.number)
+        function, args = message
+        if self.world.faults.in_force and function not in CONTROLS and fits(function, args):
+            hold = hold_of(self.world, function, args)
+            if hold:
+                reply = self._packed(function, args, client.number) if hold.executes else None
+                client.withheld = Withheld(hold, self.monotonic() + hold.seconds, function, args, reply)
+                return b""
+        return self._packed(function, args, client.number)
+
+    def _released(self, client: Attached, withheld: Withheld) -> bytes:
+        client.withheld, withheld.hold.released = None, True
+        return withheld.reply or self._packed(withheld.function, withheld.args, client.number)
+
+    def _is_due(self, withheld: Withheld | None) -> bool:
+        return withheld is not None and (withheld.hold.released or self.monotonic() >= withheld.due_s)
+
+    def _until_due(self, timeout_s: float) -> float:
+        if not self.world.faults.in_force:
+            return timeout_s
+        due_s = min((client.withheld.due_s for client in self.attached.values() if client.withheld), default=math.inf)
+        return max(0.0, min(timeout_s, due_s - self.monotonic()))
+
+    def _packed(self, function: str, args: list[Any], client: int) -> bytes:
+        answer = self._call(function, args, client)
         try:
             return pack_frame(answer)
         except LinkError:  # more than one message holds: fewer rows must be asked for
@@ -169,6 +235,9 @@ class TerminalProcess:
             return answer
         except ControlRefused as refused:
             return (BadParameters.error[0], str(refused), None)
+        except LinkLost:
+            self.save()  # what was executed is kept, although its answer is lost
+            raise
         except sqlite3.Error:
             raise  # nothing may be answered that was not kept
         except Exception:
@@ -184,7 +253,7 @@ def run(settings: TerminalSettings) -> int:
     cleanly on SIGINT, SIGTERM, Ctrl-Break and `control.stop`, and with `exit_with_parent` when standard input ends.
     """
     try:
-        listener = _listen(settings)
+        listener = listen(settings.listen)
     except OSError as error:
         host, port = settings.listen
         _complain(
@@ -199,9 +268,9 @@ def run(settings: TerminalSettings) -> int:
         return 1
     process = TerminalProcess(listener, furnished)
     if settings.exit_with_parent:
-        threading.Thread(target=_await_end_of_input, args=(process.stopping,), daemon=True).start()
+        threading.Thread(target=await_end_of_input, args=(process.stopping,), daemon=True).start()
     host, port = listener.getsockname()[:2]
-    with _signals(process.stopping):
+    with stop_signals(process.stopping):
         print(f"terminal listening on tcp://{host}:{port}", flush=True)
         try:
             process.serve()
@@ -220,41 +289,3 @@ def _utc_msc() -> int:
 
 def _complain(text: str) -> None:
     print(f"terminal: {text}", file=sys.stderr, flush=True)
-
-
-def _listen(settings: TerminalSettings) -> socket.socket:
-    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-    try:
-        # On Windows SO_REUSEADDR would let two terminals share the port; elsewhere it only skips TIME_WAIT.
-        if sys.platform == "win32":
-            listener.setsockopt(socket.SOL_SOCKET, socket.SO_EXCLUSIVEADDRUSE, 1)
-        else:
-            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind(settings.listen)
-        listener.listen()
-    except OSError:
-        listener.close()
-        raise
-    return listener
-
-
-def _await_end_of_input(stopping: threading.Event) -> None:
-    while sys.stdin.buffer.read(4096):
-        pass
-    stopping.set()
-
-
-@contextlib.contextmanager
-def _signals(stopping: threading.Event) -> Iterator[None]:
-    """Let the stop signals set the event; only the main thread can, elsewhere nothing is changed."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    names = ("SIGINT", "SIGTERM", "SIGBREAK")
-    numbers = [getattr(signal, name) for name in names if hasattr(signal, name)]
-    before = [(number, signal.signal(number, lambda *_: stopping.set())) for number in numbers]
-    try:
-        yield
-    finally:
-        for number, previous in before:
-            signal.signal(number, previous)

@@ -7,6 +7,7 @@ minutes of the server's day; days count from Sunday = 0, as in MQL5's ENUM_DAY_O
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import UTC, datetime
 
 DAY_S = 86_400
 _EPOCH_WEEKDAY = 4  # 1970-01-01 was a Thursday
@@ -28,6 +29,9 @@ SCHEDULES: Mapping[str, tuple[tuple[tuple[int, int], ...], ...]] = {
 }
 """Schedule by name: for each day of the week the spans [from, to) in minutes of the day."""
 
+HOLIDAYS = ((12, 25), (1, 1))
+"""Month and day of the days on which nothing is traded but what is always traded."""
+
 
 def weekday(time_s: int) -> int:
     """Day of the week of a server time in seconds; Sunday is 0."""
@@ -43,4 +47,7 @@ def is_open(schedule: str, time_msc: int) -> bool:
     """Whether requests are accepted at this server time."""
     time_s = time_msc // 1000
     minute = time_s % DAY_S // 60
+    date = datetime.fromtimestamp(time_s, UTC)
+    if schedule != "always" and (date.month, date.day) in HOLIDAYS:
+        return False
     return any(start <= minute < end for start, end in SCHEDULES[schedule][weekday(time_s)])

@@ -90,6 +90,8 @@ def furnish(settings: TerminalSettings, *, utc_msc: int, monotonic_s: float) -> 
         )  # fmt: skip
         if store.load(world):
             clock = store.load_clock(monotonic_s, utc_msc, settings.speed) or clock
+            if world.now_msc > clock.now_msc(monotonic_s):  # a fault had put the server's clock forward
+                world.turn(clock.now_msc(monotonic_s))
         elif not settings.fresh:
             past.live(world, start_msc)
         store.save_clock(clock, clock.now_msc(monotonic_s), utc_msc)

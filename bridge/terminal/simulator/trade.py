@@ -43,7 +43,8 @@ def order_send(server: Server, request: TradeRequest, now_msc: int) -> OrderResu
     try:
         _check_flood(server, now_msc)
         if server.forced:
-            raise Refused(Retcode(server.forced.popleft()))
+            code = Retcode(server.forced.popleft())
+            raise Refused(code, server.quotes.get(request.symbol) if code == Retcode.REQUOTE else None)
         outcome = plan(server, request, now_msc, sending=True).execute()
     except Refused as refused:
         quote = refused.quote
