@@ -103,20 +103,21 @@ def _run_bridge(
     pipe: Connection, terminal: str, path: str | None, stand_in: str | None, session: Literal["thread", "process"]
 ) -> None:
     # Imported here, because the processes of the reference do without.
-    from bridge import sessions  # noqa: PLC0415
+    from benchmarks.inside import InsideSessions  # noqa: PLC0415
+    from bridge import serve, sessions  # noqa: PLC0415
     from bridge.config import BridgeSection, Mt5Section, Settings  # noqa: PLC0415
-    from bridge.serve import serve  # noqa: PLC0415
 
     os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))
     if stand_in is not None and session == "thread":
         vars(sessions)["run"] = import_module(stand_in).run
+        vars(serve)["Sessions"] = InsideSessions
     elif stand_in is not None:
         vars(sessions)["ChildProcess"] = partial(StandIn, stand_in)
     threading.Thread(target=_answer, args=(pipe,), daemon=True).start()
     settings = Settings(
         BridgeSection(terminal=terminal, session=session, requests=ANYWHERE, events=ANYWHERE), Mt5Section(path=path)
     )
-    serve(settings, lambda requests, events: pipe.send(requests))
+    serve.serve(settings, lambda requests, events: pipe.send(requests))
 
 
 def _answer(pipe: Connection) -> None:

@@ -12,13 +12,16 @@ from __future__ import annotations
 import os
 import sys
 import time
+from collections.abc import Callable
 
 import zmq
 
-from benchmarks.stub import ACCOUNT, TERMINAL, TICK, TOPIC, VERSION, batch
+from benchmarks.inside import message, token
+from benchmarks.stub import ACCOUNT, TERMINAL, TICK, VERSION
 from bridge.session.core import EVENTS_AT_ONCE
-from bridge.session.link import Attached, Connect, Health, Publish, Ready, Started, StartStream, Stop, pack, to_session
+from bridge.session.link import Attached, Connect, Health, Ready, Started, StartStream, Stop, pack, to_session
 from bridge.session.settings import SessionSettings
+from bridge.ticks import RECORD_BYTES
 
 HEALTH_MS = 500
 LARGEST = 256 * 1024
@@ -54,7 +57,7 @@ def run(settings: SessionSettings, context: zmq.Context[Socket]) -> None:
         if link in ready:
             running = _answer(link)
         if control in ready:
-            _obey(control, link)
+            _obey(control, link, message if settings.server_public_key else bytes)
         link.send(pack(Health(True, True, 1_000)))
     link.close()
     control.close()
@@ -69,20 +72,22 @@ def _answer(link: Socket) -> bool:
     return not isinstance(message, Stop)
 
 
-def _obey(control: Socket, link: Socket) -> None:
-    """`cpu` is answered with the CPU seconds so far; `COUNT RECORDS` publishes so many events of so many ticks."""
+def _obey(control: Socket, link: Socket, made: Callable[[bytes], bytes]) -> None:
+    """`cpu` is answered with the CPU seconds so far; `COUNT RECORDS` publishes so many events of so many ticks.
+
+    In a process the messages themselves are sent, in a thread of the bridge the tokens that stand for them (`benchmarks.inside`).
+    """
     words = control.recv().split()
     if words == [b"cpu"]:
         control.send(repr(time.process_time()).encode())
         return
     count, records = map(int, words)
-    event = (TOPIC, 0, batch(records))
-    together = max(1, min(EVENTS_AT_ONCE, LARGEST // len(event[2])))
-    frame = pack(Publish([event] * together))
+    together = max(1, min(EVENTS_AT_ONCE, LARGEST // (records * RECORD_BYTES)))
+    frame = made(token(together, records))
     for _ in range(count // together):
         link.send(frame)
     if count % together:
-        link.send(pack(Publish([event] * (count % together))))
+        link.send(made(token(count % together, records)))
 
 
 if __name__ == "__main__":

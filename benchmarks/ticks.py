@@ -14,9 +14,7 @@ from benchmarks.stub import TICK
 from clients.events import Gap, Ticks
 from clients.subscription import Subscription
 
-PATH = (
-    "published by a running bridge, decoded by the client library (a stand-in for the session feeds the bridge from a thread of it)"
-)
+PATH = "published by a running bridge, decoded by the client library (a stand-in feeds it what the session would send, without the link)"
 MESSAGES = 60_000
 
 

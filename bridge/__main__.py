@@ -64,7 +64,10 @@ def serve(config: Path | None, **flags: str | None) -> None:
 )
 @click.option("--state", type=click.Path(path_type=Path, dir_okay=False), help="File that keeps the account across restarts.")
 @click.option("--replay", multiple=True, metavar="[SYMBOL=]FILE", help="Recorded ticks instead of synthetic ones; may be repeated.")
-@click.option("--speed", type=float, default=1.0, show_default=True, help="Server seconds per second.")
+@click.option(
+    "--speed", type=float, default=1.0, show_default=True,
+    help="Server seconds per second; inf: as fast as recorded ticks are read.",
+)  # fmt: skip
 @click.option("--seed", type=int, default=1, show_default=True, help="Another seed is another market.")
 @click.option("--start", type=click.DateTime(), help="Server time to begin at [now, or the start of the recordings].")
 @click.option("--held", is_flag=True, help="Begin with the clock stopped.")

@@ -12,30 +12,25 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import Any
 
-from msgspec import Raw
-
 from bridge import codec
-from bridge.connection import READS, TRADES, Connection, State, Trigger
+from bridge.calls import Calls
+from bridge.connection import READS, Connection, State, Trigger
 from bridge.errors import (
     BridgeError,
-    Busy,
     DeadlinePassed,
     InternalError,
     InvalidParameters,
     MalformedMessage,
-    NotConnected,
-    OutcomeUnknown,
     Stopping,
-    TimedOut,
 )
 from bridge.messages import LATE, GetSnapshot, GetTick, Goodbye, Hello, Ping, Request, RequestMessage, SendOrder
-from bridge.outcomes import OrderEntry, Outcomes, Waiter
 from bridge.peers import Peer, PeerTable
-from bridge.replies import Heartbeat, LastTick, LogRecord, Pong, Subscribed, Welcome
+from bridge.replies import Heartbeat, LastTick, LogRecord, Pong, Welcome
 from bridge.session import link
 from bridge.snapshots import SnapshotAnswer, SnapshotDesk
+from bridge.streams import Streams
 from bridge.supervision import KillSession, StartSession, Supervision
-from bridge.topics import Stream, TopicState, TopicTable
+from bridge.topics import Stream, TopicTable
 from bridge.watch import WatchSettings
 
 
@@ -58,17 +53,6 @@ class GatewaySettings:
     watch: WatchSettings = field(default_factory=WatchSettings)
 
 
-@dataclass(slots=True)
-class Pending:
-    """A call that the session has not answered yet; `unknown` is an order's whose client was told that its outcome is unknown."""
-
-    message: RequestMessage
-    routing_id: bytes
-    deadline_s: float
-    peer: Peer | None
-    unknown: bool = False
-
-
 Action = StartSession | KillSession
 
 
@@ -88,13 +72,10 @@ class Gateway:
         self.connection = Connection()
         self.topics = TopicTable(settings.linger_s)
         self.peers = PeerTable()
-        self._outcomes = Outcomes()
         self._snapshots = SnapshotDesk(self.topics, settings.max_pending)
         self._supervision = Supervision(self, settings.watch, random or Random())  # noqa: S311 - jitter
-        self._pending: dict[int, Pending] = {}
-        self._last_call = 0
-        self._soonest_s = float("inf")
-        self._proofs: list[str] = []
+        self._streams = Streams(self)
+        self._calls = Calls(self, settings.max_pending, settings.grace_s)
         self._heartbeat_at_s = started + settings.heartbeat_s
         self._local: dict[str, Callable[[Any, RequestMessage, bytes, float], Any]] = {
             "hello": self._hello,
@@ -116,26 +97,20 @@ class Gateway:
     def next_deadline(self) -> float:
         """When `on_time` has to be called at the latest."""
         supervision = self._supervision.next_deadline()
-        due = min(self._heartbeat_at_s, self._soonest_s, self._snapshots.soonest_s)
+        due = min(self._heartbeat_at_s, self._calls.soonest_s, self._snapshots.soonest_s)
         return due if supervision is None else min(due, supervision)
 
     def on_time(self, now: float) -> None:
         """Do what has fallen due."""
         self._supervision.on_time(now)
-        if now >= self._soonest_s:
-            for call_id in [call_id for call_id, pending in self._pending.items() if now >= pending.deadline_s]:
-                self._expired(call_id, now)
-            self._soonest_s = min((pending.deadline_s for pending in self._pending.values()), default=float("inf"))
+        self._calls.on_time(now)
         self._give(self._snapshots.overdue(now), now)
         if now >= self._heartbeat_at_s:
             self._heartbeat_at_s = max(self._heartbeat_at_s + self._settings.heartbeat_s, now)
             self._beat(now)
 
     def _beat(self, now: float) -> None:
-        for topic in self.topics.unwanted(now):
-            if topic.streamed and self._supervision.watch.ready:  # also while it has no terminal: it would go on later
-                self.link.append(link.pack(link.StopStream(topic.stream_name)))
-            topic.stream = Stream.IDLE
+        self._streams.drop_unwanted(now)
         self.peers.expire(now)
         sequences = {topic.name: topic.sequence for topic in self.topics if topic.sequence and topic.lasting}
         body = Heartbeat(
@@ -198,46 +173,11 @@ class Gateway:
 
     def receive_subscription(self, frame: bytes, now: float) -> bool:
         """A frame from the XPUB socket. True when it is a subscription that should be put in force, or any unsubscription."""
-        if not frame or frame[0] > 1:
-            self.counters["malformed"] += 1
-            return False
-        wire = frame[1:]
-        own = wire.startswith(b"client:") and wire.endswith(b"\0")
-        if frame[0] == 0:
-            topic = self.topics.unsubscribe(wire, now)
-            if own and topic is not None and topic.name.count(":") == 1:
-                self.peers.unsubscribed(topic.name.partition(":")[2], now)
-            return True
-        topic = self.topics.subscribe(wire)
-        if topic is None:
-            self.counters["refused_subscriptions"] += 1
-            return False
-        if own:
-            if topic.name.count(":") == 1:
-                self.peers.subscribed(topic.name.partition(":")[2], now)
-            self._proofs.append(topic.name)
-        elif topic.streamed and topic.stream in (Stream.IDLE, Stream.FAILED):
-            self.start_stream(topic)
-        return True
+        return self._streams.receive(frame, now)
 
     def subscriptions_applied(self, now: float) -> None:
         """The loop has put in force all subscriptions received: those who asked for the proof get it."""
-        if not self._proofs:
-            return
-        names, self._proofs = self._proofs, []
-        body = codec.plain_body(Subscribed(topics=sum(1 for topic in self.topics if topic.subscribers)))
-        for name in names:
-            if self.topics.find(name + "\0") is not None:  # still wanted
-                self.publish(name, body, now)
-
-    def start_stream(self, topic: TopicState) -> None:
-        """Have the session send a topic, if there is a session; otherwise it is asked once there is one."""
-        topic.error = None
-        if self.connection.state in READS:
-            topic.stream = Stream.STARTING
-            self.link.append(link.pack(link.StartStream(topic.stream_name, topic.resume())))
-        else:
-            topic.stream = Stream.IDLE
+        self._streams.applied(now)
 
     # ---- requests ------------------------------------------------------------------------------------------------------------
 
@@ -252,7 +192,7 @@ class Gateway:
             message = codec.decode_request(frames[0])
         except BridgeError as error:
             self.counters["malformed"] += 1
-            self._send_failure(routing_id, error.request_id or "", error, now)
+            self.reply(routing_id, error.request_id or "", error, now)
             return
         peer = self.peers.find(message.client, now)
         if peer is not None:
@@ -260,10 +200,10 @@ class Gateway:
         try:
             self._dispatch(routing_id, message, peer, now)
         except BridgeError as error:
-            self._send_failure(routing_id, message.id, error, now)
+            self.reply(routing_id, message.id, error, now)
         except Exception as error:  # a fault of ours must not take the bridge down; it is answered and told
             self.log(f"internal error in {message.method}: {error!r}", now)
-            self._send_failure(routing_id, message.id, InternalError(f"the bridge failed at {message.method}: {error!r}"), now)
+            self.reply(routing_id, message.id, InternalError(f"the bridge failed at {message.method}: {error!r}"), now)
 
     def _dispatch(self, routing_id: bytes, message: RequestMessage, peer: Peer | None, now: float) -> None:
         request = codec.decode_params(message.method, message.params)
@@ -271,13 +211,13 @@ class Gateway:
         if local is not None:
             self._answer(routing_id, message, local(request, message, routing_id, now), now)
             return
-        if isinstance(request, SendOrder) and self._known_order(routing_id, message, request, peer, now):
+        if isinstance(request, SendOrder) and self._calls.known(routing_id, message, request, peer, now):
             return  # before all that could refuse it: an order that may have been executed must not be called "not executed"
         try:
             self._begin(routing_id, message, request, peer, now)
         except Exception:
             if isinstance(request, SendOrder):
-                self._outcomes.withdraw(message.id)
+                self._calls.withdraw(message.id)
             raise
 
     def _begin(self, routing_id: bytes, message: RequestMessage, request: Request[Any], peer: Peer | None, now: float) -> None:
@@ -286,33 +226,12 @@ class Gateway:
         deadline_s = self._deadline(message, isinstance(request, SendOrder), now)
         if isinstance(request, GetSnapshot):
             for topic in self._snapshots.ask(request, message, routing_id, deadline_s):
-                self.start_stream(topic)
+                self._streams.start(topic)
             self._give(self._snapshots.complete(self.connection.state in READS), now)
             return
         if isinstance(request, GetTick) and not request.fresh and self._answer_tick(routing_id, message, request, now):
             return
-        self._forward(routing_id, message, request, peer, deadline_s)
-
-    def _forward(
-        self, routing_id: bytes, message: RequestMessage, request: Request[Any], peer: Peer | None, deadline_s: float
-    ) -> None:
-        order = isinstance(request, SendOrder)
-        allowed = TRADES if order else READS
-        if self.connection.state not in allowed:
-            now = self.connection.now
-            raise NotConnected(
-                f"the terminal is not available: {now.cause}",
-                next_step=now.next_step or "wait for the connection",
-                state=now.state,
-            )
-        limit = self._settings.max_pending  # of which reads leave a tenth to orders
-        if len(self._pending) >= (limit if order else limit - limit // 10):
-            raise Busy(f"{len(self._pending)} requests are waiting for the terminal", next_step="send fewer at a time")
-        self._last_call += 1
-        late_s = deadline_s + self._settings.grace_s
-        self._pending[self._last_call] = Pending(message, routing_id, late_s, peer)
-        self._soonest_s = min(self._soonest_s, late_s)
-        self.link.append(link.pack(link.Call(self._last_call, message.method, message.params, deadline_s)))
+        self._calls.forward(routing_id, message, request, peer, deadline_s)
 
     def _deadline(self, message: RequestMessage, order: bool, now: float) -> float:
         settings = self._settings
@@ -326,17 +245,6 @@ class Gateway:
                 late_s=-remaining_s,
             )
         return now + min(remaining_s, settings.longest_deadline_s)
-
-    def _known_order(self, routing_id: bytes, message: RequestMessage, request: SendOrder, peer: Peer | None, now: float) -> bool:
-        client_id = peer.client_id if peer else None
-        entry = self._outcomes.admit(message.id, request.request, client_id, (routing_id, message.id))
-        if entry is None:
-            return False
-        if isinstance(entry.outcome, bytes):
-            self.replies.append((routing_id, self._reply(message.id, entry.outcome, now)))
-        elif entry.outcome is not None:
-            self._send_failure(routing_id, message.id, entry.outcome, now)
-        return True
 
     def _answer_tick(self, routing_id: bytes, message: RequestMessage, request: GetTick, now: float) -> bool:
         """From the stream, when it is live and it is known when the terminal was last asked for the symbol, at the latest."""
@@ -373,60 +281,21 @@ class Gateway:
 
     # ---- answers -------------------------------------------------------------------------------------------------------------
 
-    def _reply(self, request_id: str, packed: bytes, now: float) -> bytes:
-        return codec.encode_reply(request_id, self._settings.epoch, self.time_msc(now), packed)
+    def reply(self, routing_id: bytes, request_id: str, outcome: bytes | BridgeError, now: float) -> None:
+        """Answer a request with a packed result, or with an error."""
+        epoch, time_msc = self._settings.epoch, self.time_msc(now)
+        if isinstance(outcome, BridgeError):
+            frame = codec.encode_failure(request_id, epoch, time_msc, outcome)
+        else:
+            frame = codec.encode_reply(request_id, epoch, time_msc, outcome)
+        self.replies.append((routing_id, frame))
 
     def _answer(self, routing_id: bytes, message: RequestMessage, result: Any, now: float) -> None:
-        if isinstance(result, BridgeError):
-            self._send_failure(routing_id, message.id, result, now)
-        else:
-            self.replies.append((routing_id, self._reply(message.id, codec.pack(result), now)))
+        self.reply(routing_id, message.id, result if isinstance(result, BridgeError) else codec.pack(result), now)
 
     def _give(self, answers: list[SnapshotAnswer], now: float) -> None:
         for waiting, snapshots in answers:
             self._answer(waiting.routing_id, waiting.message, snapshots, now)
-
-    def _send_failure(self, routing_id: bytes, request_id: str, error: BridgeError, now: float) -> None:
-        frame = codec.encode_failure(request_id, self._settings.epoch, self.time_msc(now), error)
-        self.replies.append((routing_id, frame))
-
-    def _settle(self, pending: Pending, outcome: bytes | BridgeError, now: float) -> None:
-        """Answer a call: an order to everybody who waits for it, anything else to the one who asked."""
-        if pending.message.method != SendOrder.method:
-            if isinstance(outcome, BridgeError):
-                self._send_failure(pending.routing_id, pending.message.id, outcome, now)
-            else:
-                self.replies.append((pending.routing_id, self._reply(pending.message.id, bytes(outcome), now)))
-            return
-        if pending.peer is not None:  # an order counts once, also one that was unknown before
-            pending.peer.orders_failed += isinstance(outcome, BridgeError) - pending.unknown
-            pending.peer.orders_done += not isinstance(outcome, BridgeError)
-            pending.unknown = isinstance(outcome, BridgeError)
-
-        def answer(waiter: Waiter, entry: OrderEntry) -> None:
-            if isinstance(outcome, BridgeError):
-                self._send_failure(*waiter, outcome, now)
-            else:
-                self.replies.append((waiter[0], self._reply(waiter[1], outcome, now)))
-
-        self._outcomes.settle(pending.message.id, outcome, answer)
-
-    def _expired(self, call_id: int, now: float) -> None:
-        """The deadline of a call passed without an answer. An order stays in the books: its outcome may still come."""
-        pending = self._pending[call_id]
-        if pending.message.method == SendOrder.method:
-            pending.deadline_s = float("inf")
-            self._settle(
-                pending,
-                OutcomeUnknown(
-                    "no answer to the order in time; it may have been executed",
-                    next_step="look at positions, orders and deals, or repeat the request with the same id",
-                ),
-                now,
-            )
-        else:
-            del self._pending[call_id]
-            self._settle(pending, TimedOut("the terminal did not answer in time", next_step="try again"), now)
 
     # ---- what the session says -----------------------------------------------------------------------------------------------
 
@@ -442,76 +311,30 @@ class Gateway:
         if isinstance(message, link.Publish):
             self.publish_all(message.events, now)
         elif isinstance(message, link.Result):
-            pending = self._pending.pop(message.id, None)
-            if pending is not None:
-                self._settle(pending, bytes(message.result), now)
+            self._calls.answered(message.id, bytes(message.result), now)
         elif isinstance(message, link.Failed):
-            pending = self._pending.pop(message.id, None)
-            if pending is not None:
-                self._settle(pending, link.as_error(message), now)
+            self._calls.answered(message.id, link.as_error(message), now)
         elif isinstance(message, link.Started | link.NotStarted):
-            self._stream_answered(message, now)
+            self._streams.answered(message, now)
+            self._give(self._snapshots.complete(self.connection.state in READS), now)
         self._supervision.heard(message, now)
 
-    def _stream_answered(self, message: link.Started | link.NotStarted, now: float) -> None:
-        topic = self.topics.find(message.topic[:-1] if message.topic.endswith("*") else message.topic + "\0")
-        if topic is None or topic.stream is not Stream.STARTING:
-            return
-        if isinstance(message, link.Started):
-            topic.stream = Stream.LIVE
-            self._know(topic, message.body, now)
-        else:
-            error = link.as_error(message)
-            if isinstance(error, NotConnected):  # the session has lost its terminal: it is asked again when it has it back
-                topic.stream = Stream.IDLE
-            else:
-                topic.stream = Stream.FAILED
-                topic.error = error
-                self.log(f"cannot stream {topic.name}: {message.message}", now, topic=topic.name)
-        self._give(self._snapshots.complete(self.connection.state in READS), now)
-
-    def _know(self, topic: TopicState, packed: bytes | None, now: float) -> None:
-        """The newest state of a stream that has just started. It may have changed while there was no session: of a state that is
-        told as a whole, subscribers then hear at once."""
-        if packed is None:
-            return
-        family = topic.name.partition(":")[0]
-        body = packed if family in codec.RECORD_FAMILIES else codec.plain_body(Raw(packed))
-        if topic.body is not None and body != topic.newest() and family in ("account", "forming"):
-            self.publish(topic.name, body, now)
-        else:
-            topic.flags, topic.body = 0, body
-            if topic.resumed and not topic.recent:
-                topic.remember(body)
+    @property
+    def session_ready(self) -> bool:
+        """Whether there is a session that listens."""
+        return self._supervision.watch.ready
 
     def session_lost(self, cause: str, now: float) -> None:
         """The session is gone or cannot be trusted: what it had not answered fails, its streams wait for the next one."""
-        pending, self._pending = self._pending, {}
-        self._soonest_s = float("inf")
         self.link.clear()  # nothing meant for it may reach the next one
-        for call in pending.values():
-            if call.message.method == SendOrder.method:
-                self._settle(
-                    call,
-                    OutcomeUnknown(
-                        f"{cause} while the order was under way; it may have been executed",
-                        next_step="look at positions, orders and deals before sending another",
-                    ),
-                    now,
-                )
-            else:
-                self._settle(call, NotConnected(cause, next_step="try again", state=self.connection.now.state), now)
+        self._calls.lost(cause, now)
         self.streams_paused(now)
 
     def streams_paused(self, now: float) -> None:
         """No stream is sent at present; who waits for a snapshot is told that it is pending."""
-        for topic in self.topics:
-            if topic.stream in (Stream.LIVE, Stream.STARTING):
-                topic.stream = Stream.IDLE
+        self._streams.paused()
         self._give(self._snapshots.complete(attached=False), now)
 
     def streams_resumed(self) -> None:
         """The session can be asked: every wanted topic is started."""
-        wanted = self.topics.wanted()
-        for topic in [*self.topics.followed(wanted), *wanted]:
-            self.start_stream(topic)
+        self._streams.resumed()

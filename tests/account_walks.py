@@ -53,8 +53,10 @@ def act(desk: Desk, what: str, dice: random.Random) -> None:
     elif what in ("close", "part") and positions:
         position = dice.choice(positions)
         part = position.volume if what == "close" else round(max(0.01, position.volume / 2), 2)
-        desk.send(action=1, type=1 - position.type, symbol=position.symbol, volume=part, position=position.ticket,
-            price=desk.world.server.quotes.get(position.symbol).side(1 - position.type))  # type: ignore[union-attr]
+        desk.send(
+            action=1, type=1 - position.type, symbol=position.symbol, volume=part, position=position.ticket,
+            price=position.price_current,
+        )  # fmt: skip
     elif what == "levels" and positions:
         desk.send(action=6, position=dice.choice(positions).ticket, sl=low, tp=high)
     elif what == "pend":

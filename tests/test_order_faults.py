@@ -74,6 +74,18 @@ def test_an_order_that_fails_and_may_be_executed(executes: bool) -> None:
     assert faulty.retcode() == 10009
 
 
+@pytest.mark.parametrize(("name", "arguments"), [("unanswered", {"executes": False}), ("order_timeout", {"seconds": 9.0})])
+def test_what_never_reaches_the_server_is_answered_as_ever(name: str, arguments: dict[str, object]) -> None:
+    faulty = Faulty()
+    faulty.fault(name, **arguments)
+    faulty.fault("api_disabled")
+    assert faulty.send() is None
+    assert faulty.error[0] == -8
+    faulty.clear("api_disabled")
+    assert faulty.retcode(volume=0.001) == 10014
+    assert faulty.names == [name]
+
+
 @pytest.mark.parametrize(("executes", "seconds"), [(True, 0.0), (True, 20.0), (False, 0.0)])
 def test_a_timeout_whose_order_is_executed_at_once_later_or_never(executes: bool, seconds: float) -> None:
     faulty = Faulty()

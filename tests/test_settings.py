@@ -72,6 +72,8 @@ def test_symbols_of_a_broker_with_suffixes_have_a_market() -> None:
         ({"profile": "x"}, "no broker profile 'x'; choose one of hedging-cfd"),
         ({"zone": "Mars/Olympus"}, "'Mars/Olympus' is no time zone; write it as America/New_York+7"),
         ({"speed": -1.0}, "speed must be a positive number, not -1.0"),
+        ({"speed": float("nan")}, "speed must be a positive number, not nan"),
+        ({"speed": float("inf")}, "not inf; inf goes with recorded ticks only"),
         ({"recordings": (("EURUSD", Path("no/such.csv")),)}, "a recording cannot be replayed: no"),
         ({"recordings": (("FOO", Path("x")),)}, "has no symbol 'FOO'"),
     ],

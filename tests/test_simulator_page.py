@@ -141,7 +141,12 @@ def test_every_deviation_has_a_reason() -> None:
 @pytest.mark.parametrize("line", [line for block in blocks("console") for line in block.splitlines()])
 def test_every_command_is_understood(line: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     given: list[Any] = []
-    monkeypatch.setattr(process, "run", lambda settings: given.append(settings) or 0)
+
+    def run(settings: TerminalSettings) -> int:
+        given.append(settings)
+        return 0
+
+    monkeypatch.setattr(process, "run", run)
     monkeypatch.chdir(tmp_path)
     program, *words = shlex.split(line)
     assert program == "mt5bridge"
@@ -156,7 +161,8 @@ def test_the_program_runs() -> None:
         (program,) = blocks("python")
         script = f"TERMINAL = {terminal.address!r}\n{program}"
         environment = {**os.environ, "PYTHONPATH": str(TESTS.parent)}
-        done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, env=environment, timeout=60, check=False)
+        command = [sys.executable, "-c", script]
+        done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=60, check=False)
         assert done.returncode == 0, done.stderr
     finally:
         terminal.close()

@@ -74,9 +74,7 @@ def test_a_pending_order_becomes_a_position_with_its_ticket(
     kind: int, price: float, quotes: Any, fill_price: float, fill_msc: int
 ) -> None:
     desk = Desk(quotes)
-    placed = desk.done(
-        action=5, type=kind, symbol="EURUSD", volume=0.1, price=price, type_filling=2, magic=456, comment="BPO"
-    )
+    placed = desk.done(action=5, type=kind, symbol="EURUSD", volume=0.1, price=price, type_filling=2, magic=456, comment="BPO")
     assert (placed.deal, placed.price, placed.volume, placed.bid, placed.ask) == (0, 0.0, 0.1, 1.1, 1.1002)
     (order,) = desk.orders
     assert (order.ticket, order.state, order.position_id, order.time_done, order.type_filling) == (placed.order, 1, 0, 0, 2)
@@ -93,9 +91,7 @@ def test_a_pending_order_becomes_a_position_with_its_ticket(
 def test_a_stop_limit_order_becomes_a_limit_order() -> None:
     quotes = {"EURUSD": [(-1000, 1.1, 1.1002), (1000, 1.1030, 1.1032), (2000, 1.1015, 1.1017)]}
     desk = Desk(quotes)
-    ticket = desk.done(
-        action=5, type=6, symbol="EURUSD", volume=0.1, price=1.1030, stoplimit=1.1020, type_filling=2
-    ).order
+    ticket = desk.done(action=5, type=6, symbol="EURUSD", volume=0.1, price=1.1030, stoplimit=1.1020, type_filling=2).order
     desk.wait(1500)
     (order,) = desk.orders
     assert (order.ticket, order.type, order.price_open) == (ticket, 2, 1.1020)
@@ -113,9 +109,7 @@ def test_a_stop_limit_order_becomes_a_limit_order() -> None:
 )
 def test_orders_expire(type_time: int, expiration: int, shown: int, ends_s: int) -> None:
     desk = Desk()
-    desk.done(
-        action=5, type=2, symbol="EURUSD", volume=0.1, price=1.0, type_filling=2, type_time=type_time, expiration=expiration
-    )
+    desk.done(action=5, type=2, symbol="EURUSD", volume=0.1, price=1.0, type_filling=2, type_time=type_time, expiration=expiration)
     assert desk.orders[0].time_expiration == shown
     desk.wait(ends_s * 1000 - desk.now_msc - 1)
     assert len(desk.orders) == 1

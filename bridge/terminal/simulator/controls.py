@@ -99,7 +99,7 @@ def _faults(process: TerminalProcess, *_: Any) -> list[dict[str, Any]]:
 
 def _clear(process: TerminalProcess, *args: Any) -> None:
     """`[]` or `[name]`: end all faults, or those of this name."""
-    if len(args) > 1 or (args and args[0] not in FAULTS):
+    if len(args) > 1 or (args and args[0] not in tuple(FAULTS)):
         raise ControlRefused("control.clear takes the name of a fault, or nothing")
     clear(process.world, *args)
 

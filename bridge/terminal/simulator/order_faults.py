@@ -78,8 +78,8 @@ def unanswered(answer: Literal["broken", "failed"] = "broken", executes: bool = 
     """
     times = _times(count)
 
-    def change(_: World, function: str, args: list[Any], proceed: Proceed) -> Answer:
-        usual = _execution(function, args, proceed, executes)
+    def change(world: World, function: str, args: list[Any], proceed: Proceed) -> Answer:
+        usual = _execution(world, function, args, proceed, executes)
         if not _accepted(function, usual) or not times.take():
             return usual
         if answer == "broken":
@@ -102,7 +102,7 @@ def order_timeout(code: int = 10012, executes: bool = True, seconds: float = 0.0
     def change(world: World, function: str, args: list[Any], proceed: Proceed) -> Answer:
         if function != "order_send" or times.used:
             return proceed(function, args)
-        usual = _execution(function, args, proceed, executes and not seconds)
+        usual = _execution(world, function, args, proceed, executes and not seconds)
         if not _accepted(function, usual) or not times.take():
             return usual
         if executes and seconds:
@@ -123,9 +123,9 @@ def _times(count: int) -> Times:
     return Times(count or None)
 
 
-def _execution(function: str, args: list[Any], proceed: Proceed, executes: bool) -> Answer:
+def _execution(world: World, function: str, args: list[Any], proceed: Proceed, executes: bool) -> Answer:
     """The answer of the call; a request that is not to be executed is judged only, as order_check does."""
-    if function != "order_send" or executes:
+    if function != "order_send" or executes or world.server.switches.tradeapi_disabled:
         return proceed(function, args)
     checked = proceed("order_check", args)
     return checked if _accepted("order_send", checked) else proceed(function, args)

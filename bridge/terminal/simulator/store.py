@@ -8,6 +8,7 @@ UTC, so that server time goes on while no terminal runs, as a real server's does
 
 from __future__ import annotations
 
+import math
 import sqlite3
 from collections.abc import Mapping
 from contextlib import closing
@@ -122,7 +123,8 @@ class Store:
         kept = self._fact("clock")
         if kept is None:
             return None
-        passed_msc = 0 if kept["held"] else max(0, int((utc_msc - kept["utc"]) * kept["speed"]))
+        stood = kept["held"] or kept["speed"] == math.inf  # nothing is read while no terminal runs
+        passed_msc = 0 if stood else max(0, int((utc_msc - kept["utc"]) * kept["speed"]))
         return SimulatedClock(kept["start_msc"], speed, kept["held"], monotonic_s, kept["now"] + passed_msc)
 
     def close(self) -> None:
