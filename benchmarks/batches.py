@@ -15,7 +15,7 @@ from bridge.mt5api.structs import TICK_DTYPE
 from clients.events import Gap, Ticks
 from clients.subscription import Subscription
 
-PATH = "published by a running bridge, decoded by the client library (a stand-in feeds it what the session would send, without the link)"
+PATH = "published by a running bridge, decoded by the client library (fed with what a session would send, without the link)"
 BURSTS = 80
 MESSAGES = {100: 400, 1_000: 50}
 """Messages in a burst: 2.4 and 3 MB, far below the high-water marks, and about what the caches hold."""

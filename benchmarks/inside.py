@@ -8,6 +8,7 @@ messages itself.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import cache
 
 from benchmarks.stub import TOPIC, batch
@@ -34,7 +35,6 @@ def message(token: bytes) -> bytes:
 class InsideSessions(Sessions):
     """Takes the place of `bridge.sessions.Sessions`."""
 
-    def receive(self) -> bytes | None:
-        """The next message of the session."""
-        frame = super().receive()
-        return None if frame is None else message(frame)
+    def receive(self, limit: int) -> Iterator[bytes]:
+        """What the session has sent."""
+        return map(message, super().receive(limit))

@@ -14,7 +14,7 @@ from benchmarks.stub import TICK
 from clients.events import Gap, Ticks
 from clients.subscription import Subscription
 
-PATH = "published by a running bridge, decoded by the client library (a stand-in feeds it what the session would send, without the link)"
+PATH = "published by a running bridge, decoded by the client library (fed with what a session would send, without the link)"
 MESSAGES = 60_000
 
 

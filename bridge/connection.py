@@ -109,12 +109,8 @@ class Connection:
     """The present state with its cause, and the transition that leads to the next."""
 
     def __init__(self) -> None:
+        self.state = State.STOPPED
         self.now = ConnectionState(state=State.STOPPED.value, cause="not started", since_msc=0, next_step="start the bridge")
-
-    @property
-    def state(self) -> State:
-        """Where the connection stands."""
-        return State(self.now.state)
 
     def accepts(self, trigger: Trigger) -> bool:
         """Whether the trigger means anything in the present state."""
@@ -156,4 +152,5 @@ class Connection:
             login=known.login if login is None else login,
             server=known.server if server is None else server,
         )
+        self.state = state
         return self.now

@@ -308,16 +308,20 @@ class Gateway:
         except MalformedMessage as error:
             self._supervision.suspect(str(error), now)
             return
-        if isinstance(message, link.Publish):
-            self.publish_all(message.events, now)
-        elif isinstance(message, link.Result):
-            self._calls.answered(message.id, bytes(message.result), now)
-        elif isinstance(message, link.Failed):
-            self._calls.answered(message.id, link.as_error(message), now)
-        elif isinstance(message, link.Started | link.NotStarted):
-            self._streams.answered(message, now)
-            self._give(self._snapshots.complete(self.connection.state in READS), now)
-        self._supervision.heard(message, now)
+        match message:
+            case link.Publish(events):
+                self.publish_all(events, now)
+            case link.Result(call_id, result):
+                self._calls.answered(call_id, bytes(result), now)
+            case link.Failed():
+                self._calls.answered(message.id, link.as_error(message), now)
+            case link.Started() | link.NotStarted():
+                self._streams.answered(message, now)
+                self._give(self._snapshots.complete(self.connection.state in READS), now)
+            case _:
+                self._supervision.heard(message, now)
+                return
+        self._supervision.watch.progressed(now)
 
     @property
     def session_ready(self) -> bool:

@@ -13,6 +13,7 @@ import secrets
 import subprocess
 import sys
 import threading
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Protocol
 
@@ -26,6 +27,8 @@ from bridge.session.settings import SessionSettings
 from bridge.sockets import Keys, link_socket
 
 NOBLOCK = int(zmq.NOBLOCK)
+POLLIN = int(zmq.POLLIN)
+EVENTS = int(zmq.EVENTS)
 Socket = zmq.Socket[bytes]
 
 
@@ -144,18 +147,21 @@ class Sessions:
         self._present = Generation(number, socket, token, running)
         return None
 
-    def receive(self) -> bytes | None:
-        """The next message of the session, or None; nothing from one that has not proven its generation."""
+    def receive(self, limit: int) -> Iterator[bytes]:
+        """What the session has sent, at most `limit` messages; nothing from one that has not proven its generation.
+
+        Only to be called when the link is readable. Each message may end the session, so that there is no next one.
+        """
         present = self._present
-        while present is not None:
-            try:
-                frame = present.socket.recv(NOBLOCK)
-            except zmq.Again:
-                return None
+        for _ in range(limit):
+            if present is None or present is not self._present:
+                return
+            frame = present.socket.recv(NOBLOCK)
             if present.proven or _proves(frame, present.token):
                 present.proven = True
-                return frame
-        return None
+                yield frame
+            if present is self._present and not int(present.socket.getsockopt(EVENTS)) & POLLIN:
+                return
 
     def send(self, frame: bytes) -> None:
         """To the session; what is sent to none is gone, for nothing may reach the next one late."""

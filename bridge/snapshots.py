@@ -46,7 +46,7 @@ class SnapshotDesk:
     @property
     def soonest_s(self) -> float:
         """When the next of them has to be answered as it is."""
-        return min((waiting.deadline_s for waiting in self._waiting), default=float("inf"))
+        return min(waiting.deadline_s for waiting in self._waiting) if self._waiting else float("inf")
 
     def ask(self, request: GetSnapshot, message: RequestMessage, routing_id: bytes, deadline_s: float) -> list[TopicState]:
         """Take a request in; the topics whose streams have to be started for it. They linger if nobody subscribes.

@@ -54,11 +54,13 @@ def test_permissions(name: str, retcode: int) -> None:
 
 def test_a_permission_is_back_only_when_nothing_takes_it_any_more() -> None:
     faulty = Faulty()
-    faulty.fault("algo_off")
-    faulty.fault("algo_off")
-    faulty.world.faults.in_force.reverse()
+    faulty.fault("broker_down", seconds=10)
+    faulty.fault("broker_down", seconds=20)
     faulty.fault("investor")
-    faulty.clear("algo_off")
+    faulty.pass_s(15)
+    assert faulty.mt5.terminal_info().connected is False
+    assert faulty.retcode() == 10031
+    faulty.pass_s(5)
     assert faulty.retcode() == 10017
     faulty.clear("investor")
     assert faulty.retcode() == 10009
@@ -123,6 +125,19 @@ def test_another_account_is_shown_and_the_first_one_comes_back() -> None:
     deals = faulty.mt5.history_deals_get(*EVER)
     assert [(deal.magic, deal.reason) for deal in deals[1:]] == [(7, 3), (7, 5)], "the first account was looked after meanwhile"
     assert deals[-1].time_msc == START_MSC + 100_000
+
+
+def test_permissions_are_of_the_terminal_not_of_the_account_it_shows() -> None:
+    faulty = Faulty()
+    faulty.fault("account_switched")
+    faulty.fault("algo_off")
+    faulty.clear("account_switched")
+    assert faulty.retcode() == 10027
+    faulty.fault("account_switched")
+    assert faulty.retcode() == 10027
+    faulty.clear("algo_off")
+    faulty.clear("account_switched")
+    assert faulty.retcode() == 10009
 
 
 def test_logging_in_again_ends_the_other_account() -> None:

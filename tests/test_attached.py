@@ -5,14 +5,19 @@ from __future__ import annotations
 import socket
 import time
 from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import pytest
 
 from bridge.mt5api.backend import LinkLost
 from bridge.terminal.simulator import process as process_module
-from bridge.terminal.simulator.link import FrameReader, pack_frame
+from bridge.terminal.simulator.faults import inflict, listed
 from bridge.terminal.simulator.lifetime import listen
-from tests.scripted_market import request
+from bridge.terminal.simulator.link import FrameReader, pack_frame
+from bridge.terminal.simulator.process import TerminalProcess
+from bridge.terminal.simulator.settings import TerminalSettings, furnish
+from tests.scripted_market import START_MSC, request
 from tests.test_process import ask, serving
 
 BUY = request(symbol="EURUSD", volume=0.1)
@@ -45,8 +50,10 @@ def test_requests_behind_a_withheld_one_wait_their_turn() -> None:
         program.sendall(pack_frame(["orders_total", []]) + pack_frame(["version", []]) + pack_frame(["positions_total", []]))
         reader = FrameReader()
         assert [reply[2] for reply in reader.feed(program.recv(65536))] == [0]
+        eventually(lambda: any(client.withheld for client in terminal.process.attached.values()))
+        assert ask(other, "orders_total") == 0
         terminal.monotonic_s = 5.0
-        replies = []
+        replies: list[Any] = []
         while len(replies) < 2:
             replies += reader.feed(program.recv(65536))
         assert [replies[0][2][0], replies[1][2]] == [500, 0]
@@ -63,6 +70,26 @@ def test_a_request_that_is_not_executed_yet_is_executed_when_the_hang_ends() -> 
         (reply,) = FrameReader().feed(program.recv(65536))
         assert reply[2][0] == 10009
         assert ask(other, "positions_total") == 1
+
+
+def test_what_a_fault_shows_is_not_kept(tmp_path: Path) -> None:
+    """Another account and another time are gone when the terminal is started again; orders of the own account are not."""
+    given = TerminalSettings(start_msc=START_MSC, held=True, fresh=True, state=tmp_path / "account.sqlite")
+    given_faults: list[dict[str, dict[str, Any]]] = [{"clock_jump": {"seconds": 7200}}, {"account_switched": {}}, {}]
+    for run, faults in enumerate(given_faults):
+        furnished = furnish(given, utc_msc=0, monotonic_s=0.0)
+        assert furnished.store is not None
+        world = furnished.world
+        assert (world.now_msc, world.credentials.login, listed(world)) == (START_MSC, 5_000_001, [])
+        assert len(world.server.ledger.positions) == min(run, 1)
+        terminal = TerminalProcess(socket.create_server(("127.0.0.1", 0)), furnished, lambda: 0.0)
+        for name, arguments in faults.items():
+            inflict(world, name, arguments, START_MSC)
+        world.call("order_send", [BUY], START_MSC)
+        terminal.stopping.set()
+        terminal.save()
+        terminal.serve()
+        furnished.store.close()
 
 
 def test_a_lost_answer_breaks_one_connection_only() -> None:
@@ -91,6 +118,7 @@ def test_a_terminal_comes_back_as_soon_as_its_port_is_free() -> None:
         ask(program, "control.fault", "restart", {"seconds": 2.0})
         with pytest.raises(LinkLost):
             program.call("version", [])
+        eventually(lambda: terminal.process._back_s is not None)
         taken: list[socket.socket] = []
 
         def take() -> bool:

@@ -1,155 +1,80 @@
-"""Requests done with a terminal."""
+"""The calls that wait for the session, in virtual time: deadlines, limits and what ends them."""
 
 from __future__ import annotations
 
 from typing import Any
 
 import pytest
-from msgspec import Raw, msgpack
+from msgspec import Raw
 
-from bridge.codec import pack as pack_message
-from bridge.errors import BridgeError, InvalidParameters, NotConnected, TerminalRefused, UnknownSymbol, UnknownTimeframe
-from bridge.messages import (
-    REPLIES,
-    REQUESTS,
-    CalcMargin,
-    CalcProfit,
-    CheckOrder,
-    GetAccount,
-    GetDeals,
-    GetHistoryOrders,
-    GetOrders,
-    GetPositions,
-    GetRates,
-    GetSymbol,
-    GetSymbols,
-    GetTerminal,
-    GetTick,
-    GetTicks,
-    Request,
-    SendOrder,
+from bridge import codec
+from bridge.errors import (
+    DeadlinePassed,
+    OutcomeUnknown,
+    TimedOut,
 )
-from bridge.session.calls import CALLS, LIMITS_S, perform
-from bridge.terminal import TerminalError
-from bridge.trading import Position, TradeRequest
-from tests.fake_terminal import T0, FakeTerminal, bar, record, rows, tick
+from bridge.messages import GetAccount, GetTick, Ping, Request
+from bridge.session import link
+from tests.scripted_session import BUY, Bench
 
 
-@pytest.fixture
-def terminal() -> FakeTerminal:
-    made = FakeTerminal("EURUSD", "GBPUSD")
-    made.ticks["EURUSD"] = tick(0) + tick(1500)
-    made.bars["EURUSD", "M1"] = b"".join(bar(60 * number) for number in range(10))
-    made.open_positions = [record(Position, ticket=7, symbol="EURUSD"), record(Position, ticket=8, symbol="GBPUSD")]
-    return made
+def envelope(**changes: Any) -> bytes:
+    """A request's frame with something changed; `...` leaves a field out."""
+    fields = {"version": 1, "id": "1", "method": "ping", "params": {}} | changes
+    return codec.pack({name: value for name, value in fields.items() if value is not ...})
 
 
-def do(terminal: FakeTerminal, request: Request[Any]) -> Any:
-    packed = perform(terminal, request.method, Raw(pack_message(request)))
-    return msgpack.decode(packed, type=REPLIES[request.method])
+# ---- time ------------------------------------------------------------------------------------------------------------------------
 
 
-REQUEST = TradeRequest(action=1, symbol="EURUSD", volume=0.1)
+@pytest.mark.parametrize("request_", [GetAccount(), BUY, GetTick("X")])
+def test_what_comes_after_its_deadline_is_not_begun(request_: Request[Any]) -> None:
+    bench = Bench().connect()
+    bench.run(1.0)
+    bench.ask(request_, deadline_s=-0.25)
+    error = bench.error()
+    assert isinstance(error, DeadlinePassed)
+    assert error.details["late_s"] == pytest.approx(0.25, abs=0.001)
+    assert bench.calls() == []
 
 
-@pytest.mark.parametrize(
-    "request_",
-    [
-        GetAccount(), GetTerminal(), GetSymbols(), GetSymbol("EURUSD"), GetTick("EURUSD"), GetRates("EURUSD", "M1"),
-        GetTicks("EURUSD", T0), GetPositions(), GetOrders(), GetHistoryOrders(), GetDeals(), CheckOrder(REQUEST),
-        SendOrder(REQUEST),
-        CalcMargin(0, "EURUSD", 1.0, 2.0), CalcProfit(0, "EURUSD", 1.0, 2.0, 3.0),
-    ],
-    ids=lambda request_: request_.method,
-)  # fmt: skip
-def test_every_method_answers_in_its_type(terminal: FakeTerminal, request_: Request[Any]) -> None:
-    assert isinstance(do(terminal, request_), REPLIES[request_.method])
+def test_the_gateways_own_answers_know_no_deadline() -> None:
+    bench = Bench()
+    bench.ask(Ping(), deadline_s=-100.0)
+    bench.result(Ping)
 
 
-def test_the_table_covers_all_that_needs_a_terminal() -> None:
-    assert CALLS.keys() == REQUESTS.keys() - {"hello", "goodbye", "ping", "status", "snapshot"}
-    assert LIMITS_S.keys() <= CALLS.keys()
+@pytest.mark.parametrize(("asked_s", "given_s"), [(None, 10.0), (2.0, 2.0), (1e6, 300.0)])
+def test_reads_that_are_not_answered_time_out(asked_s: float | None, given_s: float) -> None:
+    bench = Bench().connect()
+    bench.healthy()
+    bench.ask(GetAccount(), deadline_s=asked_s)
+    (call,) = bench.calls()
+    assert call.deadline_s == given_s
+    bench.run(given_s - 0.1)
+    assert bench.replies == []
+    bench.run(0.2)
+    assert isinstance(bench.error(), TimedOut)
+    bench.say(link.Result(call.id, Raw(b"\xc0")))
+    assert len(bench.replies) == 1
 
 
-def bars(terminal: FakeTerminal, **arguments: Any) -> list[int]:
-    found = do(terminal, GetRates("EURUSD", "M1", **arguments))
-    assert found.rows == len(found.records) // 60
-    return [int.from_bytes(row[:8], "little") - T0 for row in rows(found.records)]
+def test_orders_have_more_time_and_end_as_unknown() -> None:
+    bench = Bench(order_deadline_s=30.0).connect()
+    bench.healthy()
+    bench.ask(BUY)
+    bench.run(29.9)
+    assert bench.replies == []
+    bench.run(0.2)
+    assert isinstance(bench.error(), OutcomeUnknown)
 
 
-def test_bars(terminal: FakeTerminal) -> None:
-    assert bars(terminal, count=2) == [480, 540]
-    assert bars(terminal, count=2, start=3) == [300, 360]
-    assert bars(terminal, count=2, to_s=T0 + 130) == [60, 120]
-    assert bars(terminal, from_s=T0 + 60, to_s=T0 + 180) == [60, 120, 180]
-    assert bars(terminal, from_s=T0 + 60, to_s=T0 + 180, count=2) == [60, 120]
-    assert bars(terminal, from_s=T0 + 1, to_s=T0 + 2) == []
-
-
-@pytest.mark.parametrize("arguments", [{"from_s": 5}, {"from_s": 5, "to_s": 4}, {"to_s": 4, "start": 1}])
-def test_bars_of_no_range(terminal: FakeTerminal, arguments: dict[str, int]) -> None:
-    with pytest.raises(InvalidParameters):
-        bars(terminal, **arguments)
-    assert terminal.calls == []
-
-
-def test_ticks_positions_and_pages(terminal: FakeTerminal) -> None:
-    assert do(terminal, GetTicks("EURUSD", T0 + 1)).records == tick(1500)
-    assert do(terminal, GetTick("EURUSD")).record == tick(1500)
-    assert [item.ticket for item in do(terminal, GetPositions(symbol="GBPUSD")).positions] == [8]
-    page = do(terminal, GetSymbols(start=1, count=1))
-    assert (page.total, [symbol.name for symbol in page.symbols]) == (2, ["GBPUSD"])
-
-
-@pytest.mark.parametrize(
-    "request_",
-    [
-        GetSymbol("NOPE"), GetTick("NOPE"), GetRates("NOPE", "M1"), GetTicks("NOPE", T0), CalcMargin(0, "NOPE", 1.0, 1.0),
-        CalcProfit(0, "NOPE", 1.0, 1.0, 1.0),
-    ],
-    ids=lambda request_: request_.method,
-)  # fmt: skip
-def test_unknown_symbols(terminal: FakeTerminal, request_: Request[Any]) -> None:
-    with pytest.raises(UnknownSymbol) as caught:
-        do(terminal, request_)
-    assert caught.value.details == {"symbol": "NOPE"}
-
-
-@pytest.mark.parametrize("code", [-1, -2])
-def test_a_history_that_does_not_say_not_found(terminal: FakeTerminal, code: int) -> None:
-    terminal.before = lambda function: _refuse(function, code)
-    with pytest.raises(UnknownSymbol):
-        do(terminal, GetRates("NOPE", "M1"))
-    with pytest.raises(TerminalRefused) as caught:
-        do(terminal, GetRates("EURUSD", "M1"))
-    assert caught.value.details == {"function": "rates_from_pos", "terminal_code": code, "terminal_text": "no"}
-    assert caught.value.next_step
-
-
-def _refuse(function: str, code: int) -> None:
-    if function == "rates_from_pos":
-        raise TerminalError(function, code, "no")
-
-
-def test_unknown_timeframe(terminal: FakeTerminal) -> None:
-    with pytest.raises(UnknownTimeframe):
-        do(terminal, GetRates("EURUSD", "M7"))
-    assert terminal.calls == []
-
-
-def test_a_lost_link_is_the_cause(terminal: FakeTerminal) -> None:
-    terminal.fail("account", -10_004, "No IPC connection")
-    with pytest.raises(NotConnected) as caught:
-        do(terminal, GetAccount())
-    assert isinstance(caught.value.__cause__, TerminalError)
-    assert caught.value.__cause__.link_lost
-
-
-def test_bad_parameters(terminal: FakeTerminal) -> None:
-    rates = {"symbol": "EURUSD", "timeframe": "M1", "count": 0}
-    for method, params in (("symbol", {}), ("rates", rates), ("order", {"request": 1})):
-        with pytest.raises(InvalidParameters):
-            perform(terminal, method, Raw(msgpack.encode(params)))
-    with pytest.raises(BridgeError):
-        perform(terminal, "hello", Raw(msgpack.encode({})))
-    assert terminal.calls == []
+def test_the_next_deadline_is_that_of_the_soonest_request() -> None:
+    bench = Bench(heartbeat_s=100.0).connect()
+    bench.say(link.Busy("x", 200.0))
+    bench.ask(GetAccount(), "slow", deadline_s=9.0)
+    bench.ask(GetAccount(), "soon", deadline_s=2.0)
+    assert bench.gateway.next_deadline() == pytest.approx(2.0)
+    bench.run(3.0)
+    assert bench.gateway.next_deadline() == pytest.approx(9.0)
+    assert isinstance(bench.error("soon"), TimedOut)

@@ -210,6 +210,20 @@ def test_ticks_come_in_bursts_like_recorded_ones(symbol: str, target: tuple[floa
         assert wanted / 1.5 < _fano(times, width_s) < wanted * 1.5
 
 
+def test_a_day_is_shaped_like_a_recorded_one() -> None:
+    """Ticks a minute by server hour of a real EURUSD feed; a sticky spread, shared milliseconds, one-sided updates."""
+    recorded = [14, 18, 24, 33, 29, 23, 19, 22, 28, 45, 54, 48, 40, 37, 44, 62, 67, 71, 56, 40, 31, 31, 25, 17]
+    start = msc("2026-03-02")
+    ticks = MARKET.ticks("EURUSD", start, start + 5 * 24 * HOUR_MSC)
+    hours = np.bincount((ticks["time_msc"] // HOUR_MSC) % 24, minlength=24)
+    assert np.corrcoef(hours, recorded).item(1) > 0.9
+    spread = np.rint((ticks["ask"] - ticks["bid"]) * 1e5)
+    assert np.corrcoef(spread[1:], spread[:-1]).item(1) > 0.95
+    assert 0.004 < (np.diff(ticks["time_msc"]) == 0).mean() < 0.02
+    changed = ticks["flags"] & 6
+    assert min((changed == side).mean() for side in (2, 4)) > 0.05
+
+
 def test_symbols_are_busy_together() -> None:
     start = msc("2026-03-03")
     counts = [

@@ -91,7 +91,7 @@ def test_every_return_code_that_a_single_fault_gives_is_told_with_it() -> None:
 def test_on_demand_are_those_that_the_server_never_gives() -> None:
     folder = Path(process.__file__).parent
     given: set[str] = set()
-    for file in ("trade", "checks", "positions", "pending"):
+    for file in ("trade", "checks", "limits", "positions", "pending"):
         given |= set(re.findall(r"Retcode\.([A-Z_]+)", (folder / f"{file}.py").read_text(encoding="utf-8")))
     on_demand = {name for _, name, here, _ in rows("retcode") if here.startswith("on demand")}
     assert on_demand == {code.name for code in Retcode if code} - given

@@ -249,3 +249,33 @@ def test_modifying_and_removing_an_order() -> None:
 def test_request_ids_count_accepted_requests() -> None:
     desk = Desk()
     assert [desk.buy().request_id, desk.buy().request_id] == [1, 2]
+
+
+def test_the_published_order_check() -> None:
+    # Python reference, order_check: balance and equity 10000.17, margin 1000.0, free 9000.17, level 1000.017, 'Done'.
+    desk = Desk({"USDJPY": [(-1000, 108.015, 108.02)]}, of=profile(balance=10_000.17))
+    check = desk.check(action=1, type=0, symbol="USDJPY", volume=1.0)
+    assert (check.retcode, check.balance, check.equity, check.profit) == (0, 10_000.17, 10_000.17, 0.0)
+    assert (check.margin, check.margin_free, check.comment) == (1000.0, 9000.17, "Done")
+    assert round(check.margin_level, 10) == 1000.017
+
+
+def test_the_published_close() -> None:
+    # Python reference, order_send: closed at the bid 108.015 (ask 108.02) although 108.018 was asked for; market execution.
+    desk = Desk({"USDJPY": [(-1000, 108.015, 108.02)]})
+    opened = desk.buy(0.1, "USDJPY").order
+    result = desk.done(action=1, type=1, symbol="USDJPY", volume=0.1, price=108.018, deviation=20, position=opened)
+    assert (result.retcode, result.volume, result.price, result.bid, result.ask) == (10009, 0.1, 108.015, 108.015, 108.02)
+    assert (result.comment, result.retcode_external, result.request_id) == ("Request executed", 0, 2)
+    assert result.deal > 0
+    assert result.order > opened
+
+
+def test_the_published_pending_order() -> None:
+    # A result published from a real terminal: retcode 10009, deal 0, price 0.0, bid and ask of the moment.
+    desk = Desk()
+    result = desk.done(**LIMIT)
+    assert (result.deal, result.volume, result.price, result.bid, result.ask) == (0, 0.1, 0.0, 1.1, 1.1002)
+    (order,) = desk.orders
+    assert (order.ticket, order.state, order.time_done, order.position_id, order.reason) == (result.order, 1, 0, 0, 3)
+    assert (order.volume_initial, order.volume_current, order.price_current) == (0.1, 0.1, 1.1002)

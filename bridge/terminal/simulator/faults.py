@@ -90,9 +90,8 @@ def listed(world: World) -> list[dict[str, Any]]:
 
 
 def restarted(world: World, fate: Fate) -> None:
-    """Let a world go on in a new terminal: without faults, attached programs and what they subscribed to."""
+    """Let a world go on in a new terminal: without faults."""
     clear(world)
-    world.books.clear()
     if fate.build is not None:
         world.build = fate.build
 

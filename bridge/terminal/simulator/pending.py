@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from bridge.terminal.simulator import checks
+from bridge.terminal.simulator import checks, limits
 from bridge.terminal.simulator.account import valuation
 from bridge.terminal.simulator.checks import Case, Refused
 from bridge.terminal.simulator.enums import (
@@ -46,10 +46,10 @@ def plan_pending(server: Server, request: TradeRequest, now_msc: int, sending: b
     expiration = checks.expiration_of(contract, request.type_time, request.expiration, now_msc)
     quote = checks.present_quote(case)
     _check_prices(case, request.type, request.price, request.stoplimit, quote)
-    checks.check_order_limit(server)
-    checks.check_volume_limit(case, side, request.volume)
+    limits.check_order_limit(server)
+    limits.check_volume_limit(case, side, request.volume)
     if server.profile.margin_mode == MarginMode.HEDGING:  # elsewhere it need not open a position of its own
-        checks.check_new_position(case, side)
+        limits.check_new_position(case, side)
 
     def execute() -> Outcome:
         order = new_order(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from bridge.terminal.simulator import checks
+from bridge.terminal.simulator import checks, limits
 from bridge.terminal.simulator.account import valuation
 from bridge.terminal.simulator.checks import Case, Refused
 from bridge.terminal.simulator.enums import Entry, Filling, MarginMode, OrderState, OrderType, side_of
@@ -41,11 +41,11 @@ def plan_deal(server: Server, request: TradeRequest, now_msc: int, sending: bool
         checks.check_position_freeze(case.contract, reduced, quote)
     if not closing:
         checks.check_stops(case.contract, side, request.sl, request.tp, quote.side(1 - side))
-        checks.check_volume_limit(case, side, request.volume)
+        limits.check_volume_limit(case, side, request.volume)
         if target is None:
-            checks.check_new_position(case, side)
+            limits.check_new_position(case, side)
     elif reduced is not None:
-        checks.check_fifo(case, reduced)
+        limits.check_fifo(case, reduced)
     price = quote.side(side)
     if hedging and reduced is not None:
         used = checks.margin_without(server, reduced, request.volume)

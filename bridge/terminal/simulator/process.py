@@ -81,7 +81,9 @@ class TerminalProcess:
             return
         self.world.advance(self.now_msc())
         self.save()
-        for key, events in self._selector.select(self._until_due(timeout_s)):
+        if self.world.faults.in_force:
+            timeout_s = self._until_due(timeout_s)
+        for key, events in self._selector.select(timeout_s):
             if key.data is None:
                 self._accept()
             elif key.data.number in self.attached:
@@ -89,7 +91,7 @@ class TerminalProcess:
             if self.world.faults.fate:
                 self._end()
                 return
-        for client in [client for client in self.attached.values() if self._is_due(client.withheld)]:
+        for client in [client for client in self.attached.values() if client.withheld and self._is_due(client.withheld)]:
             self._serve_client(client, 0)
 
     def now_msc(self) -> int:
@@ -209,12 +211,10 @@ class TerminalProcess:
         client.withheld, withheld.hold.released = None, True
         return withheld.reply or self._packed(withheld.function, withheld.args, client.number)
 
-    def _is_due(self, withheld: Withheld | None) -> bool:
-        return withheld is not None and (withheld.hold.released or self.monotonic() >= withheld.due_s)
+    def _is_due(self, withheld: Withheld) -> bool:
+        return withheld.hold.released or self.monotonic() >= withheld.due_s
 
     def _until_due(self, timeout_s: float) -> float:
-        if not self.world.faults.in_force:
-            return timeout_s
         due_s = min((client.withheld.due_s for client in self.attached.values() if client.withheld), default=math.inf)
         return max(0.0, min(timeout_s, due_s - self.monotonic()))
 

@@ -12,7 +12,7 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from bridge.terminal.simulator.account import is_safe, pending_margin, valuation, valued
-from bridge.terminal.simulator.checks import Refused, check_activation
+from bridge.terminal.simulator.checks import Refused
 from bridge.terminal.simulator.enums import (
     BUY,
     STOP_LIMITS,
@@ -25,6 +25,7 @@ from bridge.terminal.simulator.enums import (
     side_of,
 )
 from bridge.terminal.simulator.fills import close, fill, lots, new_order, reopen
+from bridge.terminal.simulator.limits import check_activation
 from bridge.terminal.simulator.money import NoRate, swap
 from bridge.terminal.simulator.pending import as_limit, expires_msc, triggered
 from bridge.terminal.simulator.quotes import Quote, quote_of

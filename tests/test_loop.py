@@ -1,0 +1,142 @@
+"""The poll loop with real sockets and a session that is only a socket: what goes in comes out, and bad peers do no harm."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+
+import pytest
+import zmq
+
+from bridge import codec
+from bridge.gateway import Gateway, GatewaySettings
+from bridge.loop import drive
+from bridge.messages import GetAccount, Ping
+from bridge.session import link
+from bridge.sockets import events_socket, requests_socket
+from bridge.watch import WatchSettings
+from tests.scripted_session import obliging
+
+PATIENCE_MS = 20_000
+Socket = zmq.Socket[bytes]
+
+
+class InlineSessions:
+    """A session at the other end of an inproc socket that answers at once."""
+
+    def __init__(self, context: zmq.Context[Socket]) -> None:
+        self._context = context
+        self._far = context.socket(zmq.PAIR)
+        self.link: Socket | None = None
+        self.sockets = [self._far]
+        self.killed: list[int] = []
+
+    def start(self, number: int) -> str | None:
+        """Begin with what a session begins with."""
+        self.link = self._context.socket(zmq.PAIR)
+        self.sockets.append(self.link)
+        self.link.bind(f"inproc://session-{number}")
+        self._far.connect(f"inproc://session-{number}")
+        self._far.send(link.pack(link.Ready("", 1)))
+        return None
+
+    def receive(self, limit: int) -> Iterator[bytes]:
+        """What it has sent."""
+        assert self.link is not None
+        yield self.link.recv(zmq.NOBLOCK)
+
+    def send(self, frame: bytes) -> None:
+        """What it is told, and its answers."""
+        for answer in obliging(link.to_session(frame)):
+            self._far.send(link.pack(answer))
+
+    def exited(self) -> list[tuple[int, str]]:
+        """Never by itself."""
+        return []
+
+    def kill(self, number: int) -> None:
+        """Noted."""
+        self.killed.append(number)
+
+
+class Rig:
+    """A driven gateway and a client's sockets."""
+
+    def __init__(self, context: zmq.Context[Socket]) -> None:
+        requests, requests_endpoint = requests_socket(context, "tcp://127.0.0.1:*")
+        events, events_endpoint = events_socket(context, "tcp://127.0.0.1:*")
+        self.stop = threading.Event()
+        settings = GatewaySettings(software="test", epoch=5, wall_us=time.time_ns() // 1000, heartbeat_s=0.1, watch=WatchSettings(stop_s=0.2))
+        self.gateway = Gateway(settings, time.monotonic())
+        self.sessions = InlineSessions(context)
+        arguments = (self.gateway, requests, events, self.sessions)
+        self.thread = threading.Thread(target=drive, args=arguments, kwargs={"stop_asked": self.stop.is_set})
+        self.thread.start()
+        self.dealer = context.socket(zmq.DEALER)
+        self.dealer.connect(requests_endpoint)
+        self.sub = context.socket(zmq.SUB)
+        self.sub.connect(events_endpoint)
+        self.sockets = [requests, events, self.dealer, self.sub]
+
+    def ask(self, *frames: bytes) -> bytes:
+        """A request and its reply."""
+        self.dealer.send_multipart(frames)
+        assert self.dealer.poll(PATIENCE_MS), "no reply"
+        return self.dealer.recv()
+
+    def connected(self) -> None:
+        """Wait until the session is attached."""
+        while codec.decode_result("ping", codec.decode_reply(self.ask(codec.encode_request(Ping(), "p")))).state != "connected":
+            time.sleep(0.01)
+
+
+@pytest.fixture
+def rig() -> Iterator[Rig]:
+    context: zmq.Context[Socket] = zmq.Context()
+    made = Rig(context)
+    yield made
+    made.stop.set()
+    made.thread.join(20)
+    assert not made.thread.is_alive(), "the loop did not end when it was asked to"
+    for socket in [*made.sockets, *made.sessions.sockets]:
+        socket.close(0)
+    context.term()
+
+
+def test_a_request_goes_through_to_the_session_and_back(rig: Rig) -> None:
+    rig.connected()
+    reply = codec.decode_reply(rig.ask(codec.encode_request(GetAccount(), "a1")))
+    assert (reply.id, reply.epoch, reply.error) == ("a1", 5, None)
+
+
+def test_messages_of_many_frames_are_taken_whole(rig: Rig) -> None:
+    for frames in ([b""], [b"x"] * 9, [b"", b""], [b"y" * 60_000] * 12):
+        reply = codec.decode_reply(rig.ask(*frames))
+        assert reply.error is not None
+        assert reply.error.code == "malformed_message"
+    rig.connected()
+
+
+def test_events_reach_subscribers_once_the_proof_has(rig: Rig) -> None:
+    rig.sub.subscribe(b"heartbeat\0")
+    rig.sub.subscribe(b"client:me\0")
+    topics: list[str] = []
+    while len(topics) < 4:
+        assert rig.sub.poll(PATIENCE_MS)
+        topics.append(codec.decode_event(rig.sub.recv()).topic)
+    assert sorted(set(topics)) == ["client:me", "heartbeat"]
+    assert topics.count("client:me") == 1
+
+
+def test_an_answer_to_a_client_that_has_gone_is_counted(rig: Rig) -> None:
+    rig.connected()
+    gone: zmq.Context[Socket] = zmq.Context()
+    dealer = gone.socket(zmq.DEALER)
+    dealer.linger = 1_000
+    dealer.connect(rig.dealer.get_string(zmq.LAST_ENDPOINT))
+    for number in range(50):
+        dealer.send(codec.encode_request(Ping(), f"g{number}"))
+    dealer.close(1_000)
+    gone.term()
+    rig.connected()
