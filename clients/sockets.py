@@ -20,6 +20,8 @@ ENDPOINT_VARIABLE = "MT5BRIDGE_ENDPOINT"
 NOBLOCK = int(zmq.NOBLOCK)
 POLLIN = int(zmq.POLLIN)
 POLLOUT = int(zmq.POLLOUT)
+QUICK_MS = 50
+"""A reply is first waited for on its own socket, for so long: a third of the cost of polling both."""
 
 _COMMON = {
     zmq.LINGER: 0,
@@ -50,6 +52,7 @@ class Sockets:
             for option, value in _COMMON.items():
                 socket.setsockopt(option, value)
         self.requests.setsockopt(zmq.IMMEDIATE, 1)
+        self.requests.setsockopt(zmq.RCVTIMEO, QUICK_MS)
         self.events.setsockopt(zmq.RCVHWM, 100_000)
         self.events.setsockopt(zmq.SNDHWM, 0)
         self.poller = zmq.Poller()

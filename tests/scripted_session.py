@@ -260,5 +260,3 @@ def obliging(message: link.ToSession) -> list[link.FromSession]:
 def unreachable() -> NotConnected:
     """What a session says when it lost its terminal."""
     return NotConnected("the session is not connected to the terminal")
-
-

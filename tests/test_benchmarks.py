@@ -185,4 +185,3 @@ def test_both_sides_run_for_real() -> None:
         assert raw().lost == bridged().lost == 0
     with requests.ours(tiny) as bridged:
         assert set(bridged().cpu_us) == {"bridge", "client"}
-

@@ -67,9 +67,7 @@ def test_since_changes_only_with_the_state() -> None:
 def test_what_belongs_to_the_moment_is_not_kept_and_the_rest_is() -> None:
     connection = connection_in(State.CONNECTING)
     connection.fire(Trigger.ATTACHED, 1, cause="attached", login=5, server="Demo", attempt=3, generation=2)
-    connection.fire(
-        Trigger.TERMINAL_LOST, 2, cause="lost", cause_code=-10004, next_step="wait", next_attempt_msc=9, attempt=1
-    )
+    connection.fire(Trigger.TERMINAL_LOST, 2, cause="lost", cause_code=-10004, next_step="wait", next_attempt_msc=9, attempt=1)
     told = connection.fire(Trigger.ATTEMPT, 3, cause="attempt")
     assert told == ConnectionState(
         state="connecting", cause="attempt", since_msc=3, attempt=1, login=5, server="Demo", generation=2

@@ -58,9 +58,7 @@ def test_the_tree_in_the_docstring_is_the_tree() -> None:
         del path[depth:]
         parents[name] = path[-1] if path else None
         path.append(name)
-    assert parents == {
-        kind.__name__: None if kind is BridgeError else kind.__bases__[0].__name__ for kind in ERRORS.values()
-    }
+    assert parents == {kind.__name__: None if kind is BridgeError else kind.__bases__[0].__name__ for kind in ERRORS.values()}
 
 
 @pytest.mark.parametrize("kind", ERRORS.values())

@@ -398,9 +398,7 @@ def test_topics_that_cannot_be_streamed(run: Run, topic: str, error: type[Except
 
 
 @pytest.mark.parametrize(("code", "error"), [(-1, TerminalRefused), (-10_002, NotConnected)])
-def test_a_failed_selection_fails_the_start(
-    run: Run, terminal: FakeTerminal, code: int, error: type[Exception]
-) -> None:
+def test_a_failed_selection_fails_the_start(run: Run, terminal: FakeTerminal, code: int, error: type[Exception]) -> None:
     terminal.fail("select", code)
     with pytest.raises(error):
         run.start("tick:EURUSD")

@@ -115,9 +115,7 @@ def test_a_session_in_a_thread_serves_calls_and_streams(context: Context, locked
     public, secret = (key.decode() for key in zmq.curve_keypair())
     terminal = FakeTerminal()
     terminal.ticks["EURUSD"] = tick(0)
-    thread, codes = start(
-        gateway, terminal, context, server_public_key=gateway.server_public, public_key=public, secret_key=secret
-    )
+    thread, codes = start(gateway, terminal, context, server_public_key=gateway.server_public, public_key=public, secret_key=secret)
     ready = gateway.wait(Ready)
     assert ready.token == "token-1"
     gateway.wait(Idle)
@@ -140,9 +138,7 @@ def test_a_session_in_a_thread_serves_calls_and_streams(context: Context, locked
     assert terminal.calls[-1] == "detach"
 
 
-def test_a_fault_ends_the_session_with_a_report(
-    context: Context, gateway: Gateway, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_fault_ends_the_session_with_a_report(context: Context, gateway: Gateway, capsys: pytest.CaptureFixture[str]) -> None:
     terminal = FakeTerminal()
 
     def explode(function: str) -> None:

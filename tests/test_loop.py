@@ -67,7 +67,9 @@ class Rig:
         requests, requests_endpoint = requests_socket(context, "tcp://127.0.0.1:*")
         events, events_endpoint = events_socket(context, "tcp://127.0.0.1:*")
         self.stop = threading.Event()
-        settings = GatewaySettings(software="test", epoch=5, wall_us=time.time_ns() // 1000, heartbeat_s=0.1, watch=WatchSettings(stop_s=0.2))
+        settings = GatewaySettings(
+            software="test", epoch=5, wall_us=time.time_ns() // 1000, heartbeat_s=0.1, watch=WatchSettings(stop_s=0.2)
+        )
         self.gateway = Gateway(settings, time.monotonic())
         self.sessions = InlineSessions(context)
         arguments = (self.gateway, requests, events, self.sessions)

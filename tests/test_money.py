@@ -120,9 +120,7 @@ def test_margin_formulas(mode: CalcMode, expected: float) -> None:
 )
 def test_profit_formulas(mode: CalcMode, expected: float) -> None:
     # MQL5, ENUM_SYMBOL_CALC_MODE; a rise from 10 to 13 with 2 lots.
-    contract = replace(
-        CONTRACTS["US500"], calc_mode=mode, contract_size=100.0, tick_size=0.5, tick_value=5.0, face_value=1000.0
-    )
+    contract = replace(CONTRACTS["US500"], calc_mode=mode, contract_size=100.0, tick_size=0.5, tick_value=5.0, face_value=1000.0)
     assert profit(contract, BUY, 2.0, 10.0, 13.0, USD, quoting()) == pytest.approx(expected)
     assert profit(contract, SELL, 2.0, 10.0, 13.0, USD, quoting()) == pytest.approx(-expected)
 

@@ -44,9 +44,7 @@ class Terminal:
         listener = socket.create_server(("127.0.0.1", 0))
         self.monotonic_s = 0.0
         clock = SimulatedClock.starting(START_MSC, monotonic_s=0.0, held=held)
-        self.process = TerminalProcess(
-            listener, Furnished(World(replay, START_MSC), clock, replay, None), lambda: self.monotonic_s
-        )
+        self.process = TerminalProcess(listener, Furnished(World(replay, START_MSC), clock, replay, None), lambda: self.monotonic_s)
         self.address = "tcp://{}:{}".format(*listener.getsockname())
         self.backends: list[SocketBackend] = []
         self.failure: Exception | None = None

@@ -248,7 +248,7 @@ def test_links() -> None:
     [
         lambda page: page.replace("| `volume_current` |", "| `volume_left` |"),
         lambda page: page.replace("| `count` | `int 1..250` |", "| `count` | `int 1..251` |"),
-        lambda page: page.replace("| `comment` | `text` | | `\"\"` |", "| `comment` | `text` | | required |"),
+        lambda page: page.replace('| `comment` | `text` | | `""` |', "| `comment` | `text` | | required |"),
         lambda page: page.replace("| `bid` | `float` | price | required | 1 | At that moment |\n", "", 1),
     ],
 )
