@@ -20,6 +20,7 @@ from typing import Any
 import click
 
 from bridge.demo_parts import Part, start_bridge, start_strategy
+from bridge.demo_profit import profit_by_magic
 from bridge.demo_verdict import Verdict, compare_with_terminal
 from bridge.demo_view import LinesView, TableView, View
 from bridge.errors import BridgeError, ConfigError
@@ -27,6 +28,7 @@ from bridge.records import Account
 from bridge.replies import ConnectionState, Status
 from bridge.simulation import SimulatedTerminal
 from clients import Client, events
+from strategies.strategy import magic_of
 
 SYNTHETIC = ("EURUSD", "GBPUSD")
 SYNTHETIC_START = "2026-03-04 14:00:00"
@@ -49,6 +51,7 @@ class Scene:
     ticks: dict[str, bytearray] = field(default_factory=dict)
     ticks_by_symbol: dict[str, int] = field(default_factory=dict)
     last: dict[str, Any] = field(default_factory=dict)
+    profits: dict[str, float] = field(default_factory=dict)
     bars: int = 0
     gaps: int = 0
     errors: list[str] = field(default_factory=list)
@@ -144,7 +147,7 @@ def _play(
                 event = subscription.get(0) if time.monotonic() < now + 0.2 else None
             if now >= looked_at + 0.5:
                 looked_at = now
-                scene.status = client.status()
+                _look(scene, client, strategies)
                 view.show(scene, strategies)
                 _check_parts([bridge, *strategies], verdict)
                 if verdict.errors:
@@ -154,7 +157,7 @@ def _play(
         return
     terminal.control("control.hold")
     _drain(subscription, scene)
-    scene.status = client.status()
+    _look(scene, client, strategies)
     compare_with_terminal(client, terminal, scene, verdict, replayed=bool(replay))
     _check_parts([bridge, *strategies], verdict)
 
@@ -174,6 +177,13 @@ def _strategies(symbols: tuple[str, ...], endpoint: str) -> list[Part]:
         start_strategy(endpoint, first, "fast-averages", fast=2, slow=5),
         start_strategy(endpoint, second, "slow-averages", fast=3, slow=8),
     ]
+
+
+def _look(scene: Scene, client: Client, strategies: list[Part]) -> None:
+    """What is asked for rather than published: the bridge's status, and whose profit it is."""
+    scene.status = client.status()
+    by_magic = profit_by_magic(client.deals(), client.positions())
+    scene.profits = {part.name: by_magic.get(magic_of(part.name), 0.0) for part in strategies}
 
 
 def _ask_all_to_stop(parts: list[Part]) -> None:

@@ -77,6 +77,7 @@ class Verdict:
         if account is not None and scene.first_balance is not None:
             realised = account.balance - scene.first_balance
             lines.append(f"profit and loss: realised {realised:+.2f}, floating {account.profit:+.2f} {account.currency}")
+        lines += [f"{name}: profit {profit:+.2f}" for name, profit in scene.profits.items()]
         same = "ticks equal the terminal's history, in order and to the bit"
         lines += [f"{symbol}: {rows} {same}" for symbol, rows in self.compared.items()]
         lines += [f"error: {error}" for error in self.errors]

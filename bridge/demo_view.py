@@ -78,6 +78,8 @@ class LinesView:
             line += f"  equity {scene.account.equity:.2f} {scene.account.currency}"
         if scene.status is not None:
             line += f"  orders {sum(client.orders_done for client in scene.status.clients)}"
+        if scene.profits:
+            line += "  profits " + " ".join(f"{profit:+.2f}" for profit in scene.profits.values())
         self.say(line)
 
     def __enter__(self) -> Self:
@@ -122,11 +124,14 @@ class TableView:
     def _trading(self, scene: Scene, strategies: list[Part]) -> Table:
         account = scene.account
         title = f"equity {account.equity:.2f}, floating {account.profit:+.2f} {account.currency}" if account else "no account yet"
-        table = Table("strategy", "orders", "last line", title=title)
+        table = Table("strategy", "orders", "profit", "last line", title=title)
         clients = {client.name: client for client in scene.status.clients} if scene.status else {}
         for part in strategies:
             client = clients.get(part.name)
-            table.add_row(part.name, str(client.orders_done if client else 0), part.lines[-1][-80:] if part.lines else "")
+            orders = str(client.orders_done if client else 0)
+            table.add_row(
+                part.name, orders, f"{scene.profits.get(part.name, 0.0):+.2f}", part.lines[-1][-70:] if part.lines else ""
+            )
         return table
 
     def __enter__(self) -> Self:

@@ -405,7 +405,7 @@ def test_calculations(module: Module, terminal: MetaTrader) -> None:
 
 
 def test_terminals_by_name() -> None:
-    assert isinstance(open_terminal("fake_terminal:FakeTerminal"), FakeTerminal)
+    assert isinstance(open_terminal("tests.fake_terminal:FakeTerminal"), FakeTerminal)
     for name in ("nonsense", "no_such_module:thing", "fake_terminal:nothing", ":x", "x:"):
         with pytest.raises(ConfigError) as caught:
             open_terminal(name)
