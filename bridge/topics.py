@@ -97,17 +97,21 @@ class TopicState:
         return (records if self.name.startswith("tick:") else records[-RECORD_BYTES:]) or None
 
     def remember(self, body: bytes) -> None:
-        """Keep what `resume` needs of the records that are being published: those of the newest second."""
-        first = len(body) - RECORD_BYTES
-        second = body[first : first + TIME_BYTES]
-        if body[:TIME_BYTES] == second:
-            first = 0
-        while first > 0 and body[first - RECORD_BYTES : first - RECORD_BYTES + TIME_BYTES] == second:
-            first -= RECORD_BYTES
+        """Keep what `resume` needs of the records that are being published: those of the newest second, found by bisection."""
+        last = len(body) - RECORD_BYTES
+        second = body[last : last + TIME_BYTES]
+        low, high = 0, last // RECORD_BYTES
+        while low < high:
+            middle = (low + high) // 2
+            at = middle * RECORD_BYTES
+            if body[at : at + TIME_BYTES] == second:
+                high = middle
+            else:
+                low = middle + 1
         recent = self.recent
-        if recent and (first > 0 or recent[-1][:TIME_BYTES] != second):
+        if recent and (low or recent[-1][:TIME_BYTES] != second):
             recent.clear()
-        recent.append(body[first:])
+        recent.append(body[low * RECORD_BYTES :])
 
     def newest(self) -> Any:
         """What a late joiner needs of the newest event: the last of its records, else all of it; nothing of what is not a state."""
