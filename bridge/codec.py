@@ -45,6 +45,8 @@ MAX_REQUEST_BYTES = 65_536
 MAX_REPLY_BYTES = 16 * 1024 * 1024
 """Bound on what a client accepts in one frame."""
 MAX_TOPIC_BYTES = 255
+LARGE = 2_048
+"""Bytes from which on a view, or one copy instead of three, is worth its own cost."""
 
 _decode_any = msgspec.msgpack.Decoder().decode
 
@@ -267,7 +269,9 @@ class Event(NamedTuple):
 
 
 _pack_event = msgpack.Packer(autoreset=True).pack
-_decode_records = msgspec.msgpack.Decoder(tuple[int, int, int, int, int, memoryview]).decode
+decode_records = msgspec.msgpack.Decoder(tuple[int, int, int, int, int, memoryview]).decode
+"""Envelope and records of a `tick`, `bar` or `forming` event, from what follows its NUL. Raises `msgspec.MsgspecError`,
+`ValueError`."""
 _decode_event = msgspec.msgpack.Decoder(tuple[int, int, int, int, int, msgspec.Raw]).decode
 _decode_long = msgspec.msgpack.Decoder(list[msgspec.Raw]).decode
 _decode_int = msgspec.msgpack.Decoder(int).decode
@@ -279,7 +283,7 @@ RECORD_FAMILIES = frozenset(family for family, kind in EVENT_BODIES.items() if k
 def encode_event(prefix: bytes, epoch: int, sequence: int, time_us: int, flags: int, body: Any) -> bytes:
     """The frame of an event; `prefix` is the topic with its NUL. A body of `bytes` becomes a msgpack bin, other bodies must be
     plain msgpack types (see `plain_body`)."""
-    if type(body) is not bytes:
+    if type(body) is not bytes or len(body) < LARGE:
         return prefix + _pack_event((PROTOCOL_VERSION, epoch, sequence, time_us, flags, body))  # type: ignore[no-any-return]
     # The records are put in place as they are: a batch is copied once, not three times.
     head = _pack_event((PROTOCOL_VERSION, epoch, sequence, time_us, flags))
@@ -291,8 +295,7 @@ _SIX = b"\x96"
 
 
 def _bin_head(length: int) -> bytes:
-    if length < 256:
-        return b"\xc4%c" % length
+    """Head of a bin that is not small."""
     return b"\xc5" + length.to_bytes(2, "big") if length < 65_536 else b"\xc6" + length.to_bytes(4, "big")
 
 
@@ -307,8 +310,6 @@ _Fields = tuple[int, int, int, int, int, Any]
 _Decode = Callable[[bytes | memoryview], _Fields]
 _known_topics: dict[bytes, tuple[str, _Decode]] = {}
 _MOST_KNOWN = 10_000
-_LARGE = 2_048
-"""Bytes of a frame from which on a view of it is cheaper than a copy of its payload."""
 
 
 def decode_event(frame: bytes) -> Event:
@@ -317,11 +318,11 @@ def decode_event(frame: bytes) -> Event:
     topic = frame[:end]
     try:
         name, decode = _known_topics.get(topic) or _learn(topic, end)
-        payload = frame[end + 1 :] if len(frame) < _LARGE else memoryview(frame)[end + 1 :]
+        payload = frame[end + 1 :] if len(frame) < LARGE else memoryview(frame)[end + 1 :]
         try:
             version, epoch, sequence, time_us, flags, body = decode(payload)
         except msgspec.ValidationError:
-            version, epoch, sequence, time_us, flags, body = _longer(payload, decode is _decode_records)
+            version, epoch, sequence, time_us, flags, body = _longer(payload, decode is decode_records)
     except (msgspec.MsgspecError, ValueError, RecursionError) as error:
         raise MalformedMessage(f"not an event: {_words(error)}") from None
     if version != PROTOCOL_VERSION:
@@ -334,7 +335,7 @@ def _learn(topic: bytes, end: int) -> tuple[str, _Decode]:
     if end < 1:
         raise MalformedMessage("not an event: no topic that ends with a NUL")
     records = topic.partition(b":")[0].decode() in RECORD_FAMILIES
-    found: tuple[str, _Decode] = topic.decode(), _decode_records if records else _decode_event
+    found: tuple[str, _Decode] = topic.decode(), decode_records if records else _decode_event
     if len(_known_topics) < _MOST_KNOWN:
         _known_topics[topic] = found
     return found

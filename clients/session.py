@@ -69,6 +69,7 @@ class ClientSession:
         self.welcome: Welcome | None = None
         self.subscriptions = Subscriptions(hello.client_id, self._ask_snapshot)
         self._listeners = self.subscriptions.listeners
+        self._direct = self.subscriptions.direct
         self._request = hello
         self._new_id = new_id
         self._random = random_fraction
@@ -244,6 +245,11 @@ class ClientSession:
 
     def receive_event(self, frame: bytes, now: float) -> None:
         """A frame from the event socket."""
+        end = frame.find(0)
+        cursor = self._direct.get(frame[:end])
+        if cursor is not None and cursor.receive_next(frame, end + 1, self.epoch):
+            self._now = self.subscriptions.now = now
+            return
         try:
             event = decode_event(frame)
         except BridgeError:
@@ -253,6 +259,7 @@ class ClientSession:
         if event[1] == self.epoch or self._is_present(event.epoch):
             for listener in self._listeners.get(event[0]) or self.subscriptions.unheard(event.topic):
                 listener.receive(event)
+            self.subscriptions.shorten(event.topic)
 
     def subscribe(self, topics: Iterable[str], now: float, timeout_s: float, *, queue_limit: int = QUEUE_LIMIT) -> Join:
         """Begin to subscribe; a trailing `*` makes a prefix of a topic. Raises `InvalidParameters` for a topic that cannot be

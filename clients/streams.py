@@ -10,9 +10,13 @@ from collections import deque
 from dataclasses import dataclass
 from typing import Literal
 
-from bridge.codec import Event
+from msgspec import MsgspecError
+
+from bridge.codec import LARGE, Event, decode_records
 from bridge.errors import MalformedMessage
-from clients.events import Gap, Item, maker
+from bridge.messages import PROTOCOL_VERSION
+from bridge.ticks import RECORD_BYTES
+from clients.events import Gap, Item, Ticks, maker
 
 QUEUE_LIMIT = 100_000
 """Events that wait in one subscription before newer ones are dropped (and reported as a gap of reason `overflow`)."""
@@ -82,10 +86,11 @@ class Feed:
 class Cursor:
     """How far one subscription is in one topic."""
 
-    __slots__ = ("_behind", "_held", "_make", "_next", "epoch", "feed", "sequence", "topic")
+    __slots__ = ("_behind", "_held", "_make", "_next", "epoch", "feed", "sequence", "symbol", "topic")
 
     def __init__(self, topic: str, feed: Feed) -> None:
         self.topic = topic
+        self.symbol = topic.removeprefix("tick:") if topic.startswith("tick:") else None
         self.feed = feed
         self.epoch = 0
         self.sequence: int | None = None  # None: the next event is the first, whatever its number
@@ -116,6 +121,33 @@ class Cursor:
             feed.push(item, self.topic)
         else:
             feed.queue.append(item)
+
+    def receive_next(self, frame: bytes, start: int, present: int | None) -> bool:
+        """Ticks that follow those before them, read without a detour from the frame behind its NUL; False, and nothing done, when
+        the event needs a second look."""
+        try:
+            version, epoch, sequence, time_us, flags, records = decode_records(
+                frame[start:] if len(frame) < LARGE else memoryview(frame)[start:]
+            )
+        except (MsgspecError, ValueError):
+            return False
+        feed = self.feed
+        if (
+            sequence != self._next
+            or epoch != present
+            or epoch != self.epoch
+            or version != PROTOCOL_VERSION
+            or self.symbol is None
+            or not records
+            or len(records) % RECORD_BYTES
+            or feed.has_overflow
+            or len(feed.queue) >= feed.limit
+        ):
+            return False
+        self.sequence = sequence
+        self._next = sequence + 1
+        feed.queue.append(Ticks(epoch, sequence, time_us, flags, False, self.symbol, records))
+        return True
 
     def _receive_irregular(self, event: Event) -> None:
         """An event that is not the next one: kept, first, doubled, or behind a gap."""

@@ -12,7 +12,7 @@ from bridge.errors import InvalidParameters, MalformedMessage
 from bridge.replies import ConnectionState, Heartbeat, Snapshots
 from clients.calls import Call
 from clients.join import Join
-from clients.streams import Feed
+from clients.streams import Cursor, Feed
 
 MAX_TOPIC_CHARS = 200
 REJOIN_TIMEOUT_S = 5.0
@@ -68,6 +68,8 @@ class Subscriptions:
         self._endpoint = ""
         self._wanted: Counter[bytes] = Counter()
         self.listeners: dict[str, list[Listener]] = {}
+        self.direct: dict[bytes, Cursor] = {}
+        """The only listener of a topic of ticks, by the topic's bytes: its events need not be looked at twice."""
         self._joins: list[Join] = []
         self._proofs: dict[int, Join] = {}
         self._numbers = 0
@@ -129,8 +131,15 @@ class Subscriptions:
         self.unrouted += 1
         return []
 
+    def shorten(self, topic: str) -> None:
+        """From now on the events of a topic of ticks go to its cursor directly, if it is the only one who listens."""
+        listeners = self.listeners.get(topic)
+        if listeners is not None and len(listeners) == 1 and isinstance(listeners[0], Cursor) and listeners[0].symbol is not None:
+            self.direct[topic.encode()] = listeners[0]
+
     def _listeners_of(self, topic: str) -> list[Listener]:
-        """The listeners of a topic; when it is new, those whose prefix matches it."""
+        """The listeners of a topic; when it is new, those whose prefix matches it. Who asks may change them."""
+        self.direct.clear()
         if topic not in self.listeners:
             matching = (feed for feed in self.feeds if any(topic.startswith(prefix) for prefix in feed.prefixes))
             self.listeners[topic] = [feed.cursors.get(topic) or feed.join_prefix(topic) for feed in matching]
@@ -172,6 +181,7 @@ class Subscriptions:
         """Begin to subscribe. Raises `InvalidParameters` for a topic that cannot be one."""
         exact, prefixes = split_topics(topics)
         feed = Feed(exact, prefixes, queue_limit)
+        self.direct.clear()
         for topic, cursor in feed.cursors.items():
             self._listeners_of(topic).append(cursor)
             self._want(topic.encode() + b"\0")
@@ -188,6 +198,7 @@ class Subscriptions:
         if feed.closed:
             return
         feed.closed = True
+        self.direct.clear()
         self.feeds.remove(feed)
         for join in [join for join in self._joins if join.feed is feed]:
             join.cancel()
