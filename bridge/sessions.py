@@ -166,8 +166,10 @@ class Sessions:
     def send(self, frame: bytes) -> None:
         """To the session; what is sent to none is gone, for nothing may reach the next one late."""
         if self._present is not None:
-            with contextlib.suppress(zmq.Again):
+            try:
                 self._present.socket.send(frame, NOBLOCK)
+            except zmq.Again:
+                return  # it is not connected yet, or no more; the gateway watches for its answers
 
     def exited(self) -> list[tuple[int, str]]:
         """The generation that has ended by itself, with the cause; what it had still sent is to be received before."""
