@@ -96,7 +96,7 @@ def run(*, seconds: float | None, headless: bool, replay: tuple[str, ...], speed
     until = began + (WITHOUT_END_S if seconds is None else seconds)
     with _interruptible() as interrupted, ExitStack() as stack:
         try:
-            _play(scene, verdict, view, stack, replay, speed, until, interrupted)
+            _play(scene, verdict, view, stack, replay, speed, began, until, interrupted)
         except BridgeError as error:
             verdict.errors.append(str(error))
         except KeyboardInterrupt:
@@ -117,6 +117,7 @@ def _play(
     stack: ExitStack,
     replay: tuple[str, ...],
     speed: float,
+    began: float,
     until: float,
     interrupted: Interrupted,
 ) -> None:
@@ -138,6 +139,7 @@ def _play(
     _await_strategies(client, strategies, interrupted)
     terminal.control("control.release")
     view.say(f"{len(strategies)} strategies are ready; the market starts at {speed:g} times real time")
+    until = max(until, time.monotonic() + (until - began) / 2)  # a slow start must not leave nothing to see
     with view:
         looked_at = 0.0
         while (now := time.monotonic()) < until and not interrupted.stop:
