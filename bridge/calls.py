@@ -65,10 +65,9 @@ class Calls:
         self.soonest_s = min(self.soonest_s, late_s)
         self._gateway.link.append(link.pack(link.Call(self._last, message.method, message.params, deadline_s)))
 
-    def known(self, routing_id: bytes, message: RequestMessage, request: SendOrder, peer: Peer | None, now: float) -> bool:
+    def known(self, routing_id: bytes, message: RequestMessage, request: SendOrder, now: float) -> bool:
         """Whether an order's id came before; then it is answered, or waits for the same outcome. Raises `IdReused`, `Busy`."""
-        client_id = peer.client_id if peer else None
-        entry = self._outcomes.admit(message.id, request.request, client_id, (routing_id, message.id))
+        entry = self._outcomes.admit(message.id, request.request, (routing_id, message.id))
         if entry is None:
             return False
         if entry.outcome is not None:

@@ -211,7 +211,7 @@ class Gateway:
         if local is not None:
             self._answer(routing_id, message, local(request, message, routing_id, now), now)
             return
-        if isinstance(request, SendOrder) and self._calls.known(routing_id, message, request, peer, now):
+        if isinstance(request, SendOrder) and self._calls.known(routing_id, message, request, now):
             return  # before all that could refuse it: an order that may have been executed must not be called "not executed"
         try:
             self._begin(routing_id, message, request, peer, now)

@@ -21,7 +21,6 @@ class OrderEntry:
     """One order: its content, who waits for it, and its outcome once it is known (a packed result, or an error)."""
 
     request: TradeRequest
-    client_id: str | None
     waiters: list[Waiter] = field(default_factory=list)
     outcome: bytes | BridgeError | None = None
 
@@ -33,7 +32,7 @@ class Outcomes:
         self._limit = limit
         self._entries: OrderedDict[str, OrderEntry] = OrderedDict()
 
-    def admit(self, order_id: str, request: TradeRequest, client_id: str | None, waiter: Waiter) -> OrderEntry | None:
+    def admit(self, order_id: str, request: TradeRequest, waiter: Waiter) -> OrderEntry | None:
         """The entry of an id that is known, with the waiter added while it is in flight; None for a new one, which is entered.
 
         Raises `IdReused` when the id came before with another content, and `Busy` when `limit` orders are in flight.
@@ -42,7 +41,7 @@ class Outcomes:
         if entry is None:
             if len(self._entries) >= self._limit and not self._forget():
                 raise Busy(f"{self._limit} orders are in flight", next_step="wait for answers before sending more")
-            self._entries[order_id] = OrderEntry(request, client_id, [waiter])
+            self._entries[order_id] = OrderEntry(request, [waiter])
             return None
         if entry.request != request:
             raise IdReused(
@@ -52,10 +51,6 @@ class Outcomes:
         if entry.outcome is None:
             entry.waiters.append(waiter)
         return entry
-
-    def known(self, order_id: str) -> bool:
-        """Whether the id is in the books."""
-        return order_id in self._entries
 
     def withdraw(self, order_id: str) -> None:
         """The order was not even sent: its id is free again."""

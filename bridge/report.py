@@ -41,7 +41,7 @@ def status_lines(status: Status) -> list[str]:
     lines.append(f"clients: {len(status.clients)}")
     lines += [
         f"  {client.name} (process {client.pid} on {client.host}), seen {client.seen_age_ms} ms ago, {client.requests} requests, "
-        f"{client.orders_done} orders done, {client.orders_failed} failed"
+        f"{client.orders_done} orders done, {client.orders_failed} failed{'' if client.subscribed else ', NO EVENT CONNECTION'}"
         for client in status.clients
     ]
     lines.append(f"topics: {len(status.topics)}")

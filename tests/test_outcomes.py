@@ -43,14 +43,14 @@ def done(call: link.Call) -> link.Result:
 def test_everybody_who_waits_for_an_order_is_answered_once() -> None:
     outcomes = Outcomes()
     answered: list[Waiter] = []
-    assert outcomes.admit("1", REQUEST, "c1", A) is None
-    entry = outcomes.admit("1", REQUEST, "c2", B)
+    assert outcomes.admit("1", REQUEST, A) is None
+    entry = outcomes.admit("1", REQUEST, B)
     assert entry is not None
     assert entry.outcome is None
     outcomes.settle("1", b"done", lambda waiter, entry: answered.append(waiter))
     outcomes.settle("1", b"done", lambda waiter, entry: answered.append(waiter))
     assert answered == [A, B]
-    known = outcomes.admit("1", REQUEST, "c1", A)
+    known = outcomes.admit("1", REQUEST, A)
     assert known is not None
     assert known.outcome == b"done"
     assert known.waiters == []
@@ -58,33 +58,34 @@ def test_everybody_who_waits_for_an_order_is_answered_once() -> None:
 
 def test_an_id_stands_for_one_content() -> None:
     outcomes = Outcomes()
-    outcomes.admit("1", REQUEST, None, A)
+    outcomes.admit("1", REQUEST, A)
     with pytest.raises(IdReused):
-        outcomes.admit("1", OTHER.request, None, A)
+        outcomes.admit("1", OTHER.request, A)
 
 
 def test_an_order_of_which_nothing_was_sent_leaves_no_trace() -> None:
     outcomes = Outcomes()
-    outcomes.admit("1", REQUEST, None, A)
+    outcomes.admit("1", REQUEST, A)
     outcomes.withdraw("1")
     outcomes.withdraw("1")
-    assert outcomes.admit("1", OTHER.request, None, A) is None
+    assert outcomes.admit("1", OTHER.request, A) is None
     outcomes.settle("1", NotConnected("no"), lambda waiter, entry: None)
-    assert outcomes.admit("1", REQUEST, None, A) is None
+    assert outcomes.admit("1", REQUEST, A) is None
     outcomes.settle("unknown", b"", lambda waiter, entry: None)
 
 
 def test_orders_in_flight_are_never_forgotten_and_old_outcomes_are() -> None:
     outcomes = Outcomes(limit=3)
     for order_id in "123":
-        outcomes.admit(order_id, REQUEST, None, A)
+        outcomes.admit(order_id, REQUEST, A)
     with pytest.raises(Busy):
-        outcomes.admit("4", REQUEST, None, A)
+        outcomes.admit("4", REQUEST, A)
     outcomes.settle("2", b"done", lambda waiter, entry: None)
-    assert outcomes.admit("4", REQUEST, None, A) is None
-    assert outcomes.known("1")
-    assert outcomes.known("3")
-    assert not outcomes.known("2")
+    assert outcomes.admit("4", REQUEST, A) is None
+    assert outcomes.admit("1", REQUEST, A) is not None
+    assert outcomes.admit("3", REQUEST, A) is not None
+    outcomes.settle("4", b"done", lambda waiter, entry: None)
+    assert outcomes.admit("2", REQUEST, A) is None, "its outcome was forgotten"
 
 
 # ---- in the gateway --------------------------------------------------------------------------------------------------------------

@@ -33,13 +33,16 @@ def test_status_names_clients_and_topics() -> None:
         connection=LOST,
         session_age_ms=None,
         session_pid=42,
-        clients=(ClientStatus("alpha", 9, "host", True, 12, 5, 1, 0),),
+        clients=(ClientStatus("alpha", 9, "host", True, 12, 5, 1, 0), ClientStatus("beta", 9, "host", False, 12, 5, 1, 0)),
         topics=(TopicStatus("tick:EURUSD", 8, 2, "live"),),
         counters={},
     )
     text = "\n".join(status_lines(status))
     for word in ("NOT HEALTHY", "alpha", "tick:EURUSD", "sequence 8", "never", "reconnecting"):
         assert word in text
+    gone = [line for line in text.splitlines() if "NO EVENT CONNECTION" in line]
+    assert len(gone) == 1
+    assert "beta" in gone[0]
 
 
 def test_every_kind_of_event_has_a_line_and_an_object() -> None:

@@ -52,11 +52,6 @@ class FrameReader:
     def __init__(self) -> None:
         self._buffer = bytearray()
 
-    @property
-    def pending_bytes(self) -> int:
-        """Bytes received that do not make a whole message yet; non-zero at end of stream means a cut message."""
-        return len(self._buffer)
-
     def feed(self, data: bytes) -> list[Any]:
         """Add received bytes, return the messages that became complete, oldest first.
 
