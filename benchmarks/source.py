@@ -19,7 +19,7 @@ import zmq
 from benchmarks.inside import message, token
 from benchmarks.stub import ACCOUNT, TERMINAL, TICK, VERSION
 from bridge.session.core import EVENTS_AT_ONCE
-from bridge.session.link import Attached, Connect, Health, Ready, Started, StartStream, Stop, pack, to_session
+from bridge.session.link import Attached, Connect, Health, Ready, Started, StartStream, Stop, pack, standing, to_session
 from bridge.session.settings import SessionSettings
 from bridge.ticks import RECORD_BYTES
 
@@ -58,7 +58,7 @@ def run(settings: SessionSettings, context: zmq.Context[Socket]) -> None:
             running = _answer(link)
         if control in ready:
             _obey(control, link, message if settings.server_public_key else bytes)
-        link.send(pack(Health(True, True, 1_000)))
+        link.send(pack(Health(True, 1_000, standing(ACCOUNT, TERMINAL))))
     link.close()
     control.close()
 

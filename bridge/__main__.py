@@ -32,6 +32,7 @@ def commands() -> None:
     Try it:                mt5bridge demo
     Run a bridge:          mt5bridge serve --terminal simulator
     See what it does:      mt5bridge status
+    Find what is wrong:    mt5bridge doctor
     Follow its events:     mt5bridge tail connection tick:EURUSD
     """
 
@@ -51,11 +52,13 @@ def serve(config: Path | None, **flags: str | None) -> None:
       mt5bridge serve --terminal simulator              no MetaTrader needed
       mt5bridge serve --terminal simulator --requests 'tcp://127.0.0.1:*' --events 'tcp://127.0.0.1:*'
     """
-    from bridge.config import load  # noqa: PLC0415 - see the module
+    from bridge.configuration import Configuration  # noqa: PLC0415 - see the module
     from bridge.serve import serve as run  # noqa: PLC0415
 
     given = {("bridge", name): value for name, value in flags.items() if value is not None}
-    run(load(given, config=config), lambda requests, events: click.echo(f"requests {requests} events {events}"))
+    configuration = Configuration(given, config)
+    announce = lambda requests, events: click.echo(f"requests {requests} events {events}")  # noqa: E731 - one line
+    run(configuration.settings, announce, configuration)
 
 
 @commands.group(invoke_without_command=True)
@@ -103,20 +106,88 @@ for command in COMMANDS:
 @commands.command()
 @endpoint_option
 @json_option
-def status(endpoint: str | None, as_json: bool) -> None:
-    """Ask a running bridge how it is; exit code 0 only if it is healthy."""
+@click.option("--history", type=click.IntRange(1, 1_000), metavar="N", help="The newest N changes of the connection instead.")
+def status(endpoint: str | None, as_json: bool, history: int | None) -> None:
+    """Ask a running bridge how it is; exit code 0 only if it is healthy.
+
+    \b
+    Examples:
+      mt5bridge status
+      mt5bridge status --history 20
+    """
     from bridge.codec import plain_body  # noqa: PLC0415
-    from bridge.report import status_lines  # noqa: PLC0415
+    from bridge.messages import GetConnectionHistory  # noqa: PLC0415
+    from bridge.report import history_line, status_lines  # noqa: PLC0415
     from clients import Client  # noqa: PLC0415
 
     with Client(endpoint, name="status") as bridge:
         told = bridge.status()
-    if as_json:
-        click.echo(json.dumps(plain_body(told)))
+        past = bridge.call(GetConnectionHistory(history)).states if history is not None else ()
+        now_msc = bridge.bridge_msc()
+    if history is not None:
+        lines = [json.dumps(plain_body(state)) if as_json else history_line(state) for state in past]
     else:
-        for line in status_lines(told):
-            click.echo(line)
+        lines = [json.dumps(plain_body(told))] if as_json else status_lines(told, now_msc)
+    for line in lines:
+        click.echo(line)
     sys.exit(0 if told.healthy else 1)
+
+
+@commands.command()
+@endpoint_option
+@json_option
+def reconnect(endpoint: str | None, as_json: bool) -> None:
+    """Have a running bridge read its configuration again and attach anew.
+
+    This is the way on from `refused` and `suspended`, and how another account of the terminal is accepted. Positions and orders
+    are not touched. It prints the state that this leads to; how it ends is told by `mt5bridge status`.
+
+    \b
+    Example:
+      mt5bridge reconnect
+    """
+    from bridge.codec import plain_body  # noqa: PLC0415
+    from bridge.messages import Reconnect  # noqa: PLC0415
+    from bridge.report import connection_line  # noqa: PLC0415
+    from clients import Client  # noqa: PLC0415
+
+    with Client(endpoint, name="reconnect") as bridge:
+        state = bridge.call(Reconnect())
+    click.echo(json.dumps(plain_body(state)) if as_json else connection_line(state))
+
+
+@commands.command()
+@click.option("--config", type=click.Path(path_type=Path, dir_okay=False), help="TOML file with the settings.")
+@click.option("--terminal", help="metatrader5, simulator or MODULE:NAME, as for serve.")
+@click.option(
+    "--endpoint", metavar="ENDPOINT", help="Requests endpoint of a bridge that must be running [else the configured one]."
+)
+@click.option(
+    "--symbol", "symbols", multiple=True, metavar="SYMBOL", help="Look at this symbol; may be repeated [some of Market Watch]."
+)
+@click.option(
+    "--wait", "seconds", type=click.FloatRange(1, 600), default=30.0, show_default=True, metavar="SECONDS",
+    help="How long a session of its own may take to attach, when no bridge runs.",
+)  # fmt: skip
+@json_option
+def doctor(
+    config: Path | None, terminal: str | None, endpoint: str | None, symbols: tuple[str, ...], seconds: float, as_json: bool
+) -> None:
+    """Check everything from Python to the trade server; one line for each check.
+
+    A running bridge is asked. Where none runs, one is started for a short look, on free ports, and ended again; a configured
+    terminal that does not run is started for it. Exit code 0 unless a check failed.
+
+    \b
+    Examples:
+      mt5bridge doctor
+      mt5bridge doctor --symbol EURUSD --symbol XAUUSD
+      mt5bridge doctor --terminal simulator --json
+    """
+    from bridge.doctor import Asked, run  # noqa: PLC0415
+
+    flags = {} if terminal is None else {("bridge", "terminal"): terminal}
+    sys.exit(run(Asked(flags, config, endpoint, symbols, seconds), as_json=as_json))
 
 
 @commands.command()

@@ -9,12 +9,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from bridge.connection import READS, TRADES
-from bridge.errors import BridgeError, Busy, NotConnected, OutcomeUnknown, TimedOut
+from bridge.connection import TRADES
+from bridge.errors import AccountChanged, BridgeError, Busy, NotConnected, OutcomeUnknown, TimedOut
 from bridge.messages import Request, RequestMessage, SendOrder
 from bridge.outcomes import OrderEntry, Outcomes, Waiter
 from bridge.peers import Peer
 from bridge.session import link
+from bridge.session.owner import OF_ACCOUNT
 
 if TYPE_CHECKING:
     from bridge.gateway import Gateway
@@ -47,11 +48,13 @@ class Calls:
     def forward(
         self, routing_id: bytes, message: RequestMessage, request: Request[Any], peer: Peer | None, deadline_s: float
     ) -> None:
-        """Pass a request on to the session. Raises `NotConnected`, `Busy`."""
+        """Pass a request on to the session. Raises `NotConnected`, `Busy`, `AccountChanged`."""
         order = isinstance(request, SendOrder)
-        allowed = TRADES if order else READS
-        if self._gateway.connection.state not in allowed:
-            now = self._gateway.connection.now
+        gateway = self._gateway
+        now = gateway.connection.now
+        if gateway.attached and gateway.foreign and (order or message.method in OF_ACCOUNT):
+            raise AccountChanged(now.cause, next_step=now.next_step, state=now.state)
+        if not gateway.attached or (order and gateway.connection.state not in TRADES):
             raise NotConnected(
                 f"the terminal is not available: {now.cause}",
                 next_step=now.next_step or "wait for the connection",
@@ -73,6 +76,11 @@ class Calls:
         if entry.outcome is not None:
             self._gateway.reply(routing_id, message.id, entry.outcome, now)
         return True
+
+    @property
+    def orders_under_way(self) -> bool:
+        """Whether the session has an order to answer."""
+        return any(call.message.method == SendOrder.method for call in self._pending.values())
 
     def withdraw(self, order_id: str) -> None:
         """The order was not even passed on: its id is free again."""

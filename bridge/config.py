@@ -6,6 +6,8 @@ terminal = "metatrader5"              # or "simulator"
 session = "process"                   # or "thread"
 requests = "tcp://127.0.0.1:5555"
 events = "tcp://127.0.0.1:5556"
+restarts_per_hour = 30
+grace_s = 1.0
 
 [mt5]
 login = 5000001
@@ -47,6 +49,8 @@ class BridgeSection(Struct, frozen=True, forbid_unknown_fields=True):
     session: Literal["process", "thread"] = "process"
     requests: str = DEFAULT_REQUESTS
     events: str = DEFAULT_EVENTS
+    restarts_per_hour: Annotated[int, Meta(ge=1, le=1_000_000)] = 30
+    grace_s: Annotated[float, Meta(ge=0, le=600)] = 1.0
 
 
 class Mt5Section(Struct, frozen=True, forbid_unknown_fields=True):
@@ -130,6 +134,17 @@ def load(
             "MT5_LOGIN is set, but there is no MT5_PASSWORD", next_step="set both, or neither to use the terminal's account"
         )
     return settings
+
+
+def sources(config: Path | None = None, environ: Mapping[str, str] | None = None, folder: Path | None = None) -> tuple[Path, ...]:
+    """The files that `load` reads, also those that do not exist."""
+    environ = os.environ if environ is None else environ
+    dotenv = (folder or Path.cwd()) / ".env"
+    try:
+        named = config or _config_path(environ, _dotenv(dotenv))
+    except ConfigError:
+        named = None
+    return (dotenv,) if named is None else (dotenv, named)
 
 
 def _config_path(environ: Mapping[str, str], dotenv: Mapping[str, str | None]) -> Path | None:

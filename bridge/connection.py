@@ -6,10 +6,14 @@ happened, the table decides what it means. Times are the bridge's clock in milli
 
 from __future__ import annotations
 
+from collections import deque
 from dataclasses import replace
 from enum import StrEnum
 
-from bridge.replies import ConnectionState
+from bridge.replies import ClockOffset, Condition, ConnectionState, Reason
+
+HISTORY = 1_000
+"""States that are kept."""
 
 
 class State(StrEnum):
@@ -22,6 +26,7 @@ class State(StrEnum):
     DEGRADED = "degraded"
     RECONNECTING = "reconnecting"
     REFUSED = "refused"
+    SUSPENDED = "suspended"
     STOPPING = "stopping"
 
 
@@ -31,13 +36,17 @@ class Trigger(StrEnum):
     START = "start"
     ATTEMPT = "attempt"  # the session was told to attach to the terminal
     ATTACHED = "attached"
+    ATTACHED_IMPAIRED = "attached_impaired"  # the terminal answers, but has no trade server or another account
     ATTACH_FAILED = "attach_failed"
-    CREDENTIALS_REFUSED = "credentials_refused"
-    BROKER_DOWN = "broker_down"
-    BROKER_UP = "broker_up"
+    REFUSED = "refused"  # by the trade server, or because the settings are wrong: trying again would change nothing
+    IMPAIRED = "impaired"
+    RECOVERED = "recovered"
+    NOTICED = "noticed"  # a condition came or went that does not change the state
     TERMINAL_LOST = "terminal_lost"
     SESSION_EXITED = "session_exited"
     SESSION_HUNG = "session_hung"
+    TOO_MANY_RESTARTS = "too_many_restarts"
+    RETRY = "retry"  # a person asked for it, the configuration changed, or the suspension is over
     STOP = "stop"
     STOPPED = "stopped"
 
@@ -50,46 +59,62 @@ TRANSITIONS: dict[State, dict[Trigger, State]] = {
     },
     _S.STARTING: {
         _T.ATTEMPT: _S.CONNECTING,
+        _T.REFUSED: _S.REFUSED,
         _T.SESSION_EXITED: _S.RECONNECTING,
         _T.SESSION_HUNG: _S.RECONNECTING,
+        _T.TOO_MANY_RESTARTS: _S.SUSPENDED,
+        _T.RETRY: _S.RECONNECTING,
         _T.STOP: _S.STOPPING,
     },
     _S.CONNECTING: {
         _T.ATTACHED: _S.CONNECTED,
+        _T.ATTACHED_IMPAIRED: _S.DEGRADED,
         _T.ATTACH_FAILED: _S.RECONNECTING,
-        _T.CREDENTIALS_REFUSED: _S.REFUSED,
+        _T.REFUSED: _S.REFUSED,
         _T.SESSION_EXITED: _S.RECONNECTING,
         _T.SESSION_HUNG: _S.RECONNECTING,
+        _T.TOO_MANY_RESTARTS: _S.SUSPENDED,
+        _T.RETRY: _S.RECONNECTING,
         _T.STOP: _S.STOPPING,
     },
     _S.CONNECTED: {
-        _T.BROKER_DOWN: _S.DEGRADED,
+        _T.IMPAIRED: _S.DEGRADED,
+        _T.NOTICED: _S.CONNECTED,
         _T.TERMINAL_LOST: _S.RECONNECTING,
         _T.SESSION_EXITED: _S.RECONNECTING,
         _T.SESSION_HUNG: _S.RECONNECTING,
+        _T.TOO_MANY_RESTARTS: _S.SUSPENDED,
+        _T.RETRY: _S.RECONNECTING,
         _T.STOP: _S.STOPPING,
     },
     _S.DEGRADED: {
-        _T.BROKER_UP: _S.CONNECTED,
+        _T.RECOVERED: _S.CONNECTED,
+        _T.NOTICED: _S.DEGRADED,
         _T.TERMINAL_LOST: _S.RECONNECTING,
         _T.SESSION_EXITED: _S.RECONNECTING,
         _T.SESSION_HUNG: _S.RECONNECTING,
+        _T.TOO_MANY_RESTARTS: _S.SUSPENDED,
+        _T.RETRY: _S.RECONNECTING,
         _T.STOP: _S.STOPPING,
     },
     _S.RECONNECTING: {
         _T.ATTEMPT: _S.CONNECTING,
+        _T.REFUSED: _S.REFUSED,
         _T.SESSION_EXITED: _S.RECONNECTING,
         _T.SESSION_HUNG: _S.RECONNECTING,
+        _T.TOO_MANY_RESTARTS: _S.SUSPENDED,
+        _T.RETRY: _S.RECONNECTING,
         _T.STOP: _S.STOPPING,
     },
     _S.REFUSED: {
-        _T.SESSION_EXITED: _S.REFUSED,
-        _T.SESSION_HUNG: _S.REFUSED,
+        _T.RETRY: _S.RECONNECTING,
+        _T.STOP: _S.STOPPING,
+    },
+    _S.SUSPENDED: {
+        _T.RETRY: _S.RECONNECTING,
         _T.STOP: _S.STOPPING,
     },
     _S.STOPPING: {
-        _T.SESSION_EXITED: _S.STOPPING,
-        _T.SESSION_HUNG: _S.STOPPING,
         _T.STOPPED: _S.STOPPED,
     },
 }
@@ -106,11 +131,13 @@ class ImpossibleTransition(Exception):
 
 
 class Connection:
-    """The present state with its cause, and the transition that leads to the next."""
+    """The present state with its cause, and the transition that leads to the next; `history` has the newest states, oldest
+    first."""
 
     def __init__(self) -> None:
         self.state = State.STOPPED
         self.now = ConnectionState(state=State.STOPPED.value, cause="not started", since_msc=0, next_step="start the bridge")
+        self.history: deque[ConnectionState] = deque(maxlen=HISTORY)
 
     def accepts(self, trigger: Trigger) -> bool:
         """Whether the trigger means anything in the present state."""
@@ -122,6 +149,7 @@ class Connection:
         now_msc: int,
         *,
         cause: str,
+        reason: Reason = "",
         next_step: str = "",
         cause_code: int | None = None,
         next_attempt_msc: int | None = None,
@@ -129,8 +157,11 @@ class Connection:
         generation: int | None = None,
         login: int | None = None,
         server: str | None = None,
+        conditions: tuple[Condition, ...] = (),
+        clock: ClockOffset | None = None,
     ) -> ConnectionState:
-        """Follow the table. `since_msc` only changes with the state; what is not given about the account and the session stays.
+        """Follow the table. `since_msc` only changes with the state; what is not given about the account, the session and the clock
+        stays.
 
         Raises `ImpossibleTransition`.
         """
@@ -143,14 +174,20 @@ class Connection:
             known,
             state=state.value,
             cause=cause,
+            reason=reason,
             cause_code=cause_code,
             next_step=next_step,
             since_msc=now_msc if state != self.state else known.since_msc,
+            at_msc=now_msc,
             attempt=known.attempt if attempt is None else attempt,
             next_attempt_msc=next_attempt_msc,
             generation=known.generation if generation is None else generation,
             login=known.login if login is None else login,
             server=known.server if server is None else server,
+            trading=state in TRADES and all(condition.stops == "nothing" for condition in conditions),
+            conditions=conditions,
+            clock=known.clock if clock is None else clock,
         )
         self.state = state
+        self.history.append(self.now)
         return self.now

@@ -22,6 +22,7 @@ BridgeError
 ├── OutcomeUnknown   an order may or may not have been executed: look before sending another
 └── MustStop         a person has to act
     ├── Stopping            the bridge is shutting down
+    ├── AccountChanged      the terminal is logged in to another account than the bridge's; nothing was sent
     └── InternalError       a fault of this software
 ```
 
@@ -189,6 +190,12 @@ class Stopping(MustStop):
     """The bridge is shutting down and takes no new requests."""
 
     code = "stopping"
+
+
+class AccountChanged(MustStop):
+    """The terminal is logged in to another account or server than the one that the bridge serves; nothing was sent."""
+
+    code = "account_changed"
 
 
 class InternalError(MustStop):

@@ -14,7 +14,8 @@ from typing import Any
 
 from bridge import codec
 from bridge.calls import Calls
-from bridge.connection import READS, Connection, State, Trigger
+from bridge.conditions import Identity
+from bridge.connection import Connection, State, Trigger
 from bridge.errors import (
     BridgeError,
     DeadlinePassed,
@@ -23,9 +24,23 @@ from bridge.errors import (
     MalformedMessage,
     Stopping,
 )
-from bridge.messages import LATE, GetSnapshot, GetTick, Goodbye, Hello, Ping, Request, RequestMessage, SendOrder
+from bridge.messages import (
+    FOREIGN,
+    LATE,
+    GetConnectionHistory,
+    GetSnapshot,
+    GetTick,
+    Goodbye,
+    Hello,
+    Ping,
+    Reconnect,
+    Request,
+    RequestMessage,
+    SendOrder,
+)
+from bridge.overview import overview
 from bridge.peers import Peer, PeerTable
-from bridge.replies import Heartbeat, LastTick, LogRecord, Pong, Welcome
+from bridge.replies import ConnectionHistory, ConnectionState, Heartbeat, LastTick, LogRecord, Pong, Welcome
 from bridge.session import link
 from bridge.snapshots import SnapshotAnswer, SnapshotDesk
 from bridge.streams import Streams
@@ -37,7 +52,8 @@ from bridge.watch import WatchSettings
 @dataclass(frozen=True, slots=True)
 class GatewaySettings:
     """`events` is the endpoint that clients are told; times in seconds. `grace_s` is how long after a call's deadline the
-    session may take to say that it did not begin it."""
+    session may take to say that it did not begin it; `stop_grace_s` how long clients may take to leave before the bridge ends;
+    `identity` the account that the configuration names."""
 
     software: str
     epoch: int
@@ -49,6 +65,8 @@ class GatewaySettings:
     order_deadline_s: float = 30.0
     longest_deadline_s: float = 300.0
     grace_s: float = 0.25
+    stop_grace_s: float = 1.0
+    identity: Identity = field(default_factory=Identity)
     max_pending: int = 1_000
     watch: WatchSettings = field(default_factory=WatchSettings)
 
@@ -73,7 +91,8 @@ class Gateway:
         self.topics = TopicTable(settings.linger_s)
         self.peers = PeerTable()
         self._snapshots = SnapshotDesk(self.topics, settings.max_pending)
-        self._supervision = Supervision(self, settings.watch, random or Random())  # noqa: S311 - jitter
+        self._supervision = Supervision(self, settings, random or Random())  # noqa: S311 - jitter
+        self._foreign = 0
         self._streams = Streams(self)
         self._calls = Calls(self, settings.max_pending, settings.grace_s)
         self._heartbeat_at_s = started + settings.heartbeat_s
@@ -82,6 +101,8 @@ class Gateway:
             "goodbye": self._goodbye,
             "ping": self._ping,
             "status": self._status,
+            "connection_history": self._history,
+            "reconnect": self._reconnect,
         }
 
     # ---- time ----------------------------------------------------------------------------------------------------------------
@@ -140,6 +161,43 @@ class Gateway:
         """The process of a session has ended by itself, or because it was told to."""
         self._supervision.exited(generation, cause, now)
 
+    def configured(self, identity: Identity) -> None:
+        """The configuration was read again: a session that starts now attaches to this account."""
+        self._supervision.standing.configure(identity)
+
+    def session_misconfigured(self, generation: int, error: BridgeError, now: float) -> None:
+        """A session could not be started, and cannot before the settings are others."""
+        self._supervision.misconfigured(generation, error, now)
+
+    def settings_changed(self, now: float) -> None:
+        """A file with settings changed: where only that could help, try again."""
+        if self.connection.state is State.REFUSED:
+            self.reconnect("the settings changed", now)
+
+    def reconnect(self, cause: str, now: float) -> ConnectionState:
+        """Replace the session and attach anew, for the given cause. Raises `Stopping`."""
+        return self._supervision.reconnect(cause, now)
+
+    @property
+    def attached(self) -> bool:
+        """Whether the terminal can be asked."""
+        return self._supervision.attached
+
+    @property
+    def foreign(self) -> bool:
+        """Whether the terminal is logged in to another account than the bridge's."""
+        return self._supervision.standing.foreign
+
+    @property
+    def orders_under_way(self) -> bool:
+        """Whether the session has an order to answer."""
+        return self._calls.orders_under_way
+
+    @property
+    def has_subscribers(self) -> bool:
+        """Whether a client is there that would miss the bridge."""
+        return any(peer.subscribed for peer in self.peers)
+
     def transition(self, trigger: Trigger, now: float, **told: Any) -> None:
         """Follow the connection's table and publish where it leads."""
         state = self.connection.fire(trigger, self.time_msc(now), **told)
@@ -158,15 +216,17 @@ class Gateway:
     def publish_all(self, events: Sequence[tuple[str, int, Any]], now: float) -> None:
         """More events, in order: topic, flags and body of each."""
         epoch, time_us, frames = self._settings.epoch, self.time_us(now), self.events
-        find, encode = self.topics.topic, codec.encode_event
+        find, encode, foreign = self.topics.topic, codec.encode_event, self._foreign
         for name, flags, body in events:
             topic = find(name)
+            if foreign and topic.streamed:
+                flags |= foreign
             topic.sequence = sequence = topic.sequence + 1
             topic.published_s = now
             if not flags & LATE:  # what comes late is not the newest state
                 topic.flags = flags
                 topic.body = body
-                if topic.resumed:
+                if topic.resumed and not flags & FOREIGN:
                     topic.remember(body)
             frames.append(encode(topic.prefix, epoch, sequence, time_us, flags, body))
         self.counters["events"] += len(events)
@@ -221,13 +281,13 @@ class Gateway:
             raise
 
     def _begin(self, routing_id: bytes, message: RequestMessage, request: Request[Any], peer: Peer | None, now: float) -> None:
-        if self.connection.state is State.STOPPING:
+        if self.connection.state is State.STOPPING and (isinstance(request, SendOrder) or not self.attached):
             raise Stopping("the bridge is shutting down", next_step="connect again when it has been started anew")
         deadline_s = self._deadline(message, isinstance(request, SendOrder), now)
         if isinstance(request, GetSnapshot):
             for topic in self._snapshots.ask(request, message, routing_id, deadline_s):
                 self._streams.start(topic)
-            self._give(self._snapshots.complete(self.connection.state in READS), now)
+            self._give(self._snapshots.complete(self.attached), now)
             return
         if isinstance(request, GetTick) and not request.fresh and self._answer_tick(routing_id, message, request, now):
             return
@@ -277,7 +337,15 @@ class Gateway:
         return Pong(self.connection.state.value, self._supervision.watch.age_ms(now))
 
     def _status(self, request: Any, message: RequestMessage, routing_id: bytes, now: float) -> Any:
-        return self._supervision.status(self._settings.software, self._started, now)
+        peer = self.peers.find(message.client, now)
+        return overview(self, self._supervision, self._settings.software, now - self._started, peer, now)
+
+    def _history(self, request: GetConnectionHistory, message: RequestMessage, routing_id: bytes, now: float) -> ConnectionHistory:
+        return ConnectionHistory(tuple(self.connection.history)[-request.count :])
+
+    def _reconnect(self, request: Reconnect, message: RequestMessage, routing_id: bytes, now: float) -> ConnectionState:
+        peer = self.peers.find(message.client, now)
+        return self.reconnect(f"{peer.name if peer else 'a client'} asked the bridge to attach anew", now)
 
     # ---- answers -------------------------------------------------------------------------------------------------------------
 
@@ -309,15 +377,16 @@ class Gateway:
             self._supervision.suspect(str(error), now)
             return
         match message:
-            case link.Publish(events):
+            case link.Publish(events, kept):
                 self.publish_all(events, now)
+                self._streams.keep(kept)
             case link.Result(call_id, result):
                 self._calls.answered(call_id, bytes(result), now)
             case link.Failed():
                 self._calls.answered(message.id, link.as_error(message), now)
             case link.Started() | link.NotStarted():
                 self._streams.answered(message, now)
-                self._give(self._snapshots.complete(self.connection.state in READS), now)
+                self._give(self._snapshots.complete(self.attached), now)
             case _:
                 self._supervision.heard(message, now)
                 return
@@ -338,6 +407,13 @@ class Gateway:
         """No stream is sent at present; who waits for a snapshot is told that it is pending."""
         self._streams.paused()
         self._give(self._snapshots.complete(attached=False), now)
+
+    def account_is_ours(self, ours: bool, now: float) -> None:
+        """The terminal was logged in to another account, or to the bridge's again: then what was missed is sent as found
+        afterwards, from where the bridge's own data ended."""
+        self._foreign = 0 if ours else FOREIGN
+        if ours and self.attached:
+            self._streams.restarted(now)
 
     def streams_resumed(self) -> None:
         """The session can be asked: every wanted topic is started."""

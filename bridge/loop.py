@@ -14,6 +14,8 @@ from functools import partial
 
 import zmq
 
+from bridge.conditions import Identity
+from bridge.errors import ConfigError
 from bridge.gateway import Gateway
 from bridge.sessions import Sessions
 from bridge.supervision import KillSession, StartSession
@@ -38,6 +40,7 @@ def drive(
     sessions: Sessions,
     *,
     stop_asked: Callable[[], bool],
+    settings_changed: Callable[[], bool] = bool,
     clock: Callable[[], float] = time.monotonic,
 ) -> None:
     """Run until the gateway has finished, after `stop_asked` first answered yes. The sockets stay open."""
@@ -67,6 +70,8 @@ def drive(
             check_at_s = now + LONGEST_WAIT_S
             for generation, cause in sessions.exited():
                 gateway.session_exited(generation, cause, now)
+            if settings_changed():
+                gateway.settings_changed(now)
             if stop_asked():
                 gateway.stop(now)
         if now >= time_at_s or not ready:
@@ -127,7 +132,12 @@ def _act(gateway: Gateway, sessions: Sessions, now: float) -> None:
     for action in actions:
         match action:
             case StartSession(generation):
-                failure = sessions.start(generation)
+                try:
+                    failure = sessions.start(generation)
+                except ConfigError as error:
+                    gateway.session_misconfigured(generation, error, now)
+                    continue
+                gateway.configured(Identity.of(sessions.credentials))
                 if failure is not None:
                     gateway.session_exited(generation, failure, now)
             case KillSession(generation):

@@ -19,8 +19,10 @@ from msgspec import Meta, Raw
 
 from bridge.records import Account, Symbol, TerminalInfo
 from bridge.replies import (
+    ConnectionHistory,
     ConnectionState,
     Deals,
+    FoundSymbol,
     Heartbeat,
     LastTick,
     LogRecord,
@@ -111,6 +113,8 @@ BACKFILLED = 1
 """Event flag: found afterwards, for example after an outage; the content is in order and complete."""
 LATE = 2
 """Event flag: the broker inserted these ticks behind ticks that were already published."""
+FOREIGN = 4
+"""Event flag: the terminal was logged in to another account or server than the bridge's when this was read."""
 
 
 # ---- requests --------------------------------------------------------------------------------------------------------------------
@@ -156,6 +160,22 @@ class GetStatus(Request[Status]):
 
 
 @dataclass(frozen=True, slots=True)
+class GetConnectionHistory(Request[ConnectionHistory]):
+    """The newest `count` events of `connection`; the bridge keeps 1,000."""
+
+    method: ClassVar[str] = "connection_history"
+    count: Annotated[int, Meta(ge=1, le=1_000)] = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Reconnect(Request[ConnectionState]):
+    """Read the configuration again, replace the session and attach anew: the way out of `refused` and `suspended`, and how an
+    operator accepts that the terminal is logged in to another account. Answered at once with the state that this led to."""
+
+    method: ClassVar[str] = "reconnect"
+
+
+@dataclass(frozen=True, slots=True)
 class GetSnapshot(Request[Snapshots]):
     """The newest event of each topic; starts the stream if it is not running, and fails for a symbol that does not exist."""
 
@@ -193,6 +213,14 @@ class GetSymbol(Request[Symbol]):
 
     method: ClassVar[str] = "symbol"
     symbol: Name
+
+
+@dataclass(frozen=True, slots=True)
+class FindSymbol(Request[FoundSymbol]):
+    """The terminal's name of an instrument: `EURUSD` may be `EURUSD.r` or `EURUSDm` at a broker, `gold` `XAUUSD` or `GOLD`."""
+
+    method: ClassVar[str] = "find_symbol"
+    name: Name
 
 
 @dataclass(frozen=True, slots=True)
@@ -309,8 +337,9 @@ class CalcProfit(Request[Money]):
 
 
 _REQUESTS: tuple[type[Request[Any]], ...] = (
-    Hello, Goodbye, Ping, GetStatus, GetSnapshot, GetAccount, GetTerminal, GetSymbols, GetSymbol, GetTick, GetRates, GetTicks,
-    GetPositions, GetOrders, GetHistoryOrders, GetDeals, CheckOrder, SendOrder, CalcMargin, CalcProfit,
+    Hello, Goodbye, Ping, GetStatus, GetConnectionHistory, Reconnect, GetSnapshot, GetAccount, GetTerminal, GetSymbols, GetSymbol,
+    FindSymbol, GetTick, GetRates, GetTicks, GetPositions, GetOrders, GetHistoryOrders, GetDeals, CheckOrder, SendOrder, CalcMargin,
+    CalcProfit,
 )  # fmt: skip
 
 REQUESTS: dict[str, type[Request[Any]]] = {kind.method: kind for kind in _REQUESTS}

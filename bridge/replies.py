@@ -11,11 +11,47 @@ from bridge.records import Symbol
 from bridge.trading import Deal, Order, OrderResult, Position
 
 
+Reason = Literal[
+    "",
+    "attached", "bridge", "session_exited", "session_hung", "too_many_restarts", "settings",
+    "no_terminal", "wrong_path", "not_started", "starting", "wizard", "busy", "mute", "link_lost",
+    "bad_credentials", "otp", "wrong_build", "other",
+    "broker_down", "wrong_account", "algo_trading_off", "api_disabled", "investor", "robots_off", "symbol_gone", "clock_unknown",
+]  # fmt: skip
+"""Every cause that is told apart, for programs; `cause` and `next_step` say it to people. Empty: nothing is wrong."""
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """Something that is not as it should be while the terminal can be reached; `stops` says what does not work because of it."""
+
+    reason: Reason
+    message: str
+    next_step: str
+    since_msc: int
+    stops: Literal["nothing", "trading"]
+
+
+@dataclass(frozen=True, slots=True)
+class ClockOffset:
+    """How far the trade server's clock is ahead of UTC, measured from live ticks, never assumed.
+
+    `offset_s` is a multiple of 900 and stays known, with its age, while nothing is quoted. `confidence` is `high` while several
+    symbols agree or one has agreed for a while, `low` after the first sign or when the last one is old, `unknown` before any and
+    while the clock runs at another speed than time (a replay).
+    """
+
+    offset_s: int | None = None
+    measured_msc: int | None = None
+    confidence: Literal["unknown", "low", "high"] = "unknown"
+    symbols: int = 0
+
+
 @dataclass(frozen=True, slots=True)
 class ConnectionState:
     """Event `connection`: where the session with the terminal stands, why, since when, and what a person can do."""
 
-    state: Literal["stopped", "starting", "connecting", "connected", "degraded", "reconnecting", "refused", "stopping"]
+    state: Literal["stopped", "starting", "connecting", "connected", "degraded", "reconnecting", "refused", "suspended", "stopping"]
     cause: str
     since_msc: int
     next_step: str = ""
@@ -25,6 +61,18 @@ class ConnectionState:
     login: int | None = None
     server: str | None = None
     generation: int = 0
+    reason: Reason = ""
+    at_msc: int = 0
+    trading: bool = False
+    conditions: tuple[Condition, ...] = ()
+    clock: ClockOffset = ClockOffset()
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionHistory:
+    """Reply to `connection_history`: what was published on `connection`, oldest first."""
+
+    states: tuple[ConnectionState, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +83,26 @@ class Heartbeat:
     state: str
     session_age_ms: int | None
     sequences: dict[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class LinkStatus:
+    """One link on the way from the trade server to a strategy: whether it works, and how old the evidence is."""
+
+    link: Literal["broker_terminal", "terminal_session", "session_gateway", "gateway_client", "client"]
+    up: bool | None
+    age_ms: int | None
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class FoundSymbol:
+    """Reply to `find_symbol`: the terminal's name, the rule that chose it, why in words, and what else would have matched."""
+
+    symbol: str
+    rule: Literal["exact", "case", "variant", "alias", "affix"]
+    explanation: str
+    others: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +185,7 @@ class Status:
     clients: tuple[ClientStatus, ...]
     topics: tuple[TopicStatus, ...]
     counters: dict[str, int]
+    links: tuple[LinkStatus, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,10 +6,13 @@ from datetime import UTC, datetime
 from typing import Any
 
 from bridge.codec import plain_body
-from bridge.replies import ConnectionState, Status
+from bridge.replies import ClockOffset, Condition, ConnectionState, LinkStatus, Status
 from clients import events
 
 STATES_WITHOUT_WORRY = ("connected",)
+_AGES: tuple[tuple[int, str], ...] = ((172_800_000, "d"), (7_200_000, "h"), (120_000, "min"), (1_000, "s"))
+"""From how many milliseconds on an age is told in a unit."""
+_UNIT_MS = {"d": 86_400_000, "h": 3_600_000, "min": 60_000, "s": 1_000}
 
 
 def clock(time_msc: int) -> str:
@@ -17,9 +20,29 @@ def clock(time_msc: int) -> str:
     return datetime.fromtimestamp(time_msc / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S.%f")[:-3]
 
 
+def age(age_ms: int | None) -> str:
+    """How long ago something was, in the unit that fits; None is never."""
+    if age_ms is None:
+        return "never"
+    for least_ms, unit in _AGES:
+        if age_ms >= least_ms:
+            return f"{age_ms // _UNIT_MS[unit]} {unit} ago"
+    return f"{age_ms} ms ago"
+
+
 def connection_line(state: ConnectionState) -> str:
     """Where the connection stands, why, since when, and what to do."""
-    line = f"{state.state}: {state.cause} (since {clock(state.since_msc)} UTC)"
+    return _state_line(state, f" (since {clock(state.since_msc)} UTC)")
+
+
+def history_line(state: ConnectionState) -> str:
+    """One event of the connection's past: when it was published, and what it said."""
+    return f"{clock(state.at_msc or state.since_msc)} UTC {_state_line(state, '')}"
+
+
+def _state_line(state: ConnectionState, since: str) -> str:
+    reason = f" [{state.reason}]" if state.reason else ""
+    line = f"{state.state}{reason}: {state.cause}{since}"
     if state.cause_code is not None:
         line += f" [{state.cause_code}]"
     if state.next_step and state.state not in STATES_WITHOUT_WORRY:
@@ -27,17 +50,43 @@ def connection_line(state: ConnectionState) -> str:
     return line
 
 
-def status_lines(status: Status) -> list[str]:
-    """What `mt5bridge status` prints."""
+def condition_line(condition: Condition) -> str:
+    """What is not as it should be, since when, what does not work because of it, and what to do."""
+    stops = "" if condition.stops == "nothing" else f"stops {condition.stops}, "
+    line = f"{condition.reason}: {condition.message} ({stops}since {clock(condition.since_msc)} UTC)"
+    return f"{line}; next step: {condition.next_step}" if condition.next_step else line
+
+
+def offset_text(offset: ClockOffset, now_msc: int) -> str:
+    """The trade server's clock against UTC, with the age of the measurement and what it is worth."""
+    if offset.offset_s is None:
+        return "not known: nothing has been quoted yet"
+    minutes = abs(offset.offset_s) // 60
+    sign = "-" if offset.offset_s < 0 else "+"
+    measured = age(None if offset.measured_msc is None else max(0, now_msc - offset.measured_msc))
+    symbols = f"{offset.symbols} symbol{'' if offset.symbols == 1 else 's'}"
+    return f"UTC{sign}{minutes // 60}:{minutes % 60:02d}, measured {measured} by {symbols}, confidence {offset.confidence}"
+
+
+def status_lines(status: Status, now_msc: int) -> list[str]:
+    """What `mt5bridge status` prints; `now_msc` is the bridge's clock."""
     connection = status.connection
     lines = [
         f"{'healthy' if status.healthy else 'NOT HEALTHY'}, bridge {status.software}, up {status.uptime_s:.0f} s",
         connection_line(connection),
     ]
     if connection.login is not None:
-        lines.append(f"account {connection.login} at {connection.server}")
-    age = "never" if status.session_age_ms is None else f"{status.session_age_ms} ms ago"
-    lines.append(f"session: process {status.session_pid}, generation {connection.generation}, last sign of progress {age}")
+        trading = "orders are passed on" if connection.trading else "ORDERS ARE NOT PASSED ON"
+        lines.append(f"account {connection.login} at {connection.server}: {trading}")
+    lines.append(f"server clock: {offset_text(connection.clock, now_msc)}")
+    lines.append(
+        f"session: process {status.session_pid}, generation {connection.generation}, "
+        f"last sign of progress {age(status.session_age_ms)}"
+    )
+    lines.append(f"conditions: {len(connection.conditions)}")
+    lines += [f"  {condition_line(condition)}" for condition in connection.conditions]
+    lines.append(f"links: {len(status.links)}")
+    lines += [f"  {_link_line(link)}" for link in status.links]
     lines.append(f"clients: {len(status.clients)}")
     lines += [
         f"  {client.name} (process {client.pid} on {client.host}), seen {client.seen_age_ms} ms ago, {client.requests} requests, "
@@ -49,6 +98,11 @@ def status_lines(status: Status) -> list[str]:
         f"  {topic.topic}: {topic.stream}, sequence {topic.sequence}, {topic.subscribers} subscribers" for topic in status.topics
     ]
     return lines
+
+
+def _link_line(link: LinkStatus) -> str:
+    stands = {True: "up", False: "DOWN", None: "not known"}[link.up]
+    return f"{link.link}: {stands}, last sign {age(link.age_ms)}{f', {link.detail}' if link.detail else ''}"
 
 
 def event_line(event: events.Item) -> str:

@@ -12,17 +12,21 @@ from typing import Any
 import zmq
 
 from bridge.config import Settings
+from bridge.configuration import Configuration
 from bridge.gateway import Gateway, GatewaySettings
 from bridge.loop import drive
 from bridge.session.settings import SessionSettings
 from bridge.sessions import Sessions
 from bridge.simulation import SimulatedTerminal
 from bridge.sockets import check_libzmq, check_loopback, events_socket, requests_socket
+from bridge.terminal import Credentials
 from bridge.version import __version__
+from bridge.watch import WatchSettings
 
 
-def serve(settings: Settings, announce: Callable[[str, str], Any]) -> None:
-    """Run a bridge. `announce` is called once with the two bound endpoints, before anything else happens.
+def serve(settings: Settings, announce: Callable[[str, str], Any], configuration: Configuration | None = None) -> None:
+    """Run a bridge. `announce` is called once with the two bound endpoints, before anything else happens. Account and terminal are
+    read again from `configuration` whenever a session starts.
 
     With the simulated terminal and no address of one, a terminal of our own is started and ends with the bridge. Raises
     `ConfigError` when it cannot start.
@@ -32,7 +36,12 @@ def serve(settings: Settings, announce: Callable[[str, str], Any]) -> None:
         check_loopback(endpoint)
     stop = StopSignals()
     terminal: SimulatedTerminal | None = None
-    credentials = settings.credentials()
+    own = settings.bridge.terminal == "simulator" and settings.mt5.path is None
+
+    def configured() -> Credentials:
+        given = (configuration.read() if configuration is not None else settings).credentials()
+        return given if terminal is None else terminal.credentials(given)
+
     context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
     sockets: list[zmq.Socket[bytes]] = []
     sessions: Sessions | None = None
@@ -42,20 +51,28 @@ def serve(settings: Settings, announce: Callable[[str, str], Any]) -> None:
         events, events_endpoint = events_socket(context, settings.bridge.events)
         sockets.append(events)
         announce(requests_endpoint, events_endpoint)
-        if settings.bridge.terminal == "simulator" and credentials.path is None:
+        if own:
             terminal = SimulatedTerminal()
-            credentials = terminal.credentials(credentials)
         wall_us = time.time_ns() // 1000
         gateway = Gateway(
-            GatewaySettings(software=__version__, epoch=wall_us // 1000, wall_us=wall_us, events=events_endpoint),
+            GatewaySettings(
+                software=__version__,
+                epoch=wall_us // 1000,
+                wall_us=wall_us,
+                events=events_endpoint,
+                stop_grace_s=settings.bridge.grace_s,
+                watch=WatchSettings(restarts_per_hour=settings.bridge.restarts_per_hour),
+            ),
             started=time.monotonic(),
         )
         sessions = Sessions(
             context,
-            SessionSettings(endpoint="", token="", terminal=settings.bridge.terminal, credentials=credentials),
+            SessionSettings(endpoint="", token="", terminal=settings.bridge.terminal),
             thread=settings.bridge.session == "thread",
+            configured=configured,
         )
-        drive(gateway, requests, events, sessions, stop_asked=stop.asked)
+        changed = bool if configuration is None else configuration.changed
+        drive(gateway, requests, events, sessions, stop_asked=stop.asked, settings_changed=changed)
     finally:
         if sessions is not None:
             sessions.close()

@@ -13,7 +13,7 @@ import secrets
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Protocol
 
@@ -25,6 +25,7 @@ from bridge.session import link
 from bridge.session.host import run
 from bridge.session.settings import SessionSettings
 from bridge.sockets import Keys, link_socket
+from bridge.terminal import Credentials
 
 NOBLOCK = int(zmq.NOBLOCK)
 POLLIN = int(zmq.POLLIN)
@@ -107,13 +108,27 @@ class Generation:
 
 
 class Sessions:
-    """Starts, reaches and kills the session. `settings` has what is the same for every generation."""
+    """Starts, reaches and kills the session. `settings` has what is the same for every generation; `configured` gives the
+    credentials for the next one, and without it they never change."""
 
-    def __init__(self, context: zmq.Context[Socket], settings: SessionSettings, *, thread: bool) -> None:
+    def __init__(
+        self,
+        context: zmq.Context[Socket],
+        settings: SessionSettings,
+        *,
+        thread: bool,
+        configured: Callable[[], Credentials] | None = None,
+    ) -> None:
         self._context = context
         self._settings = settings
         self._thread = thread
+        self._configured = configured
         self._present: Generation | None = None
+
+    @property
+    def credentials(self) -> Credentials:
+        """Those of the newest generation."""
+        return self._settings.credentials
 
     @property
     def link(self) -> Socket | None:
@@ -121,8 +136,10 @@ class Sessions:
         return None if self._present is None else self._present.socket
 
     def start(self, number: int) -> str | None:
-        """Start a generation; why it could not be started, or None."""
+        """Start a generation; why it could not be started, or None. Raises `ConfigError` when the settings are wrong by now."""
         self._drop()
+        if self._configured is not None:
+            self._settings = replace(self._settings, credentials=self._configured())
         token = secrets.token_hex(16)
         settings = replace(self._settings, token=token)
         keys = None

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 from msgspec import Raw
 
 from bridge import codec
-from bridge.connection import READS
 from bridge.errors import NotConnected
 from bridge.replies import Subscribed
 from bridge.session import link
@@ -66,7 +65,7 @@ class Streams:
     def start(self, topic: TopicState) -> None:
         """Have the session send a topic, if there is a session; otherwise it is asked once there is one."""
         topic.error = None
-        if self._gateway.connection.state in READS:
+        if self._gateway.attached:
             topic.stream = Stream.STARTING
             self._gateway.link.append(link.pack(link.StartStream(topic.stream_name, topic.resume())))
         else:
@@ -79,6 +78,8 @@ class Streams:
             return
         if isinstance(message, link.Started):
             topic.stream = Stream.LIVE
+            if message.kept is not None:
+                topic.kept = message.kept
             self._know(topic, message.body, now)
         else:
             error = link.as_error(message)
@@ -103,12 +104,28 @@ class Streams:
             if topic.resumed and not topic.recent:
                 topic.remember(body)
 
+    def keep(self, kept: dict[str, bytes]) -> None:
+        """What the next session needs to go on with these topics."""
+        for name, state in kept.items():
+            topic = self._topics.find(name + "\0")
+            if topic is not None:
+                topic.kept = state
+
+    def restarted(self, now: float) -> None:
+        """Have the session start every stream anew, each behind what it last sent."""
+        self._gateway.streams_paused(now)
+        wanted = self._topics.wanted()
+        for topic in [*wanted, *self._topics.followed(wanted)]:
+            self._gateway.link.append(link.pack(link.StopStream(topic.stream_name)))
+        self.resumed()
+
     def drop_unwanted(self, now: float) -> None:
         """Have the session end the streams that nobody wants any more."""
         for topic in self._topics.unwanted(now):
             if topic.streamed and self._gateway.session_ready:  # also while it has no terminal: it would go on later
                 self._gateway.link.append(link.pack(link.StopStream(topic.stream_name)))
             topic.stream = Stream.IDLE
+            topic.kept = None
 
     def paused(self) -> None:
         """No stream is sent at present."""

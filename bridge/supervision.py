@@ -1,23 +1,26 @@
 """What the gateway does about its session: start it, attach, replace it when it ends or hangs, end it. No I/O.
 
 Part of the gateway, kept apart because it is a subject of its own: the connection's table (`connection`), the watch (`watch`) and
-the session's messages (`session.link`) meet here.
+the session's messages (`session.link`) meet here. What the session says about a terminal that answers is in `standing`.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from random import Random
 from typing import TYPE_CHECKING
 
-from bridge.advice import advice
-from bridge.connection import READS, State, Trigger
-from bridge.replies import Status, TopicStatus
+from bridge.advice import AGAIN, advice
+from bridge.connection import State, Trigger
+from bridge.errors import BridgeError, Stopping
+from bridge.replies import ConnectionState
 from bridge.session import link
-from bridge.watch import Watch, WatchSettings
+from bridge.standing import Standing
+from bridge.watch import Watch
 
 if TYPE_CHECKING:
-    from bridge.gateway import Gateway
+    from random import Random
+
+    from bridge.gateway import Gateway, GatewaySettings
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,25 +38,26 @@ class KillSession:
     reason: str
 
 
-AGAIN = "none: the bridge tries again by itself"
-
-
 class Supervision:
-    """The session's life, seen from the gateway."""
+    """The session's life, seen from the gateway. `attached` is true while the terminal can be asked."""
 
-    def __init__(self, gateway: Gateway, settings: WatchSettings, random: Random) -> None:
+    def __init__(self, gateway: Gateway, settings: GatewaySettings, random: Random) -> None:
         self._gateway = gateway
-        self.watch = Watch(settings, random)
+        self._grace_s = settings.stop_grace_s
+        self.watch = Watch(settings.watch, random)
+        self.standing = Standing(gateway, settings.identity)
         self.begun = False
         self.session_pid: int | None = None
+        self.attached = False
         self._refusals = 0
+        self._leave_from_s: float | None = None
 
     # ---- life ----------------------------------------------------------------------------------------------------------------
 
     def start(self, now: float) -> None:
         """The bridge starts."""
         self.begun = True
-        self._gateway.transition(Trigger.START, now, cause="the bridge starts its session")
+        self._gateway.transition(Trigger.START, now, cause="the bridge starts its session", reason="bridge")
         self._spawn(now)
 
     def _spawn(self, now: float) -> None:
@@ -62,25 +66,76 @@ class Supervision:
         self._gateway.actions.append(StartSession(generation))
 
     def stop(self, now: float) -> None:
-        """The bridge is to end."""
-        gateway = self._gateway
-        if not gateway.connection.accepts(Trigger.STOP):
+        """The bridge is to end: it says so, leaves clients a moment to end before it, and lets orders under way come to an end."""
+        if not self._gateway.connection.accepts(Trigger.STOP):
             return
-        gateway.transition(Trigger.STOP, now, cause="the bridge is shutting down", next_step="none")
-        self.watch.stopping(now)
+        step = "none: connect again when the bridge has been started anew"
+        self._gateway.transition(Trigger.STOP, now, cause="the bridge is shutting down", reason="bridge", next_step=step)
+        self.watch.start_at_s = self.watch.attempt_at_s = None
+        self._leave_from_s = now + self._grace_s
+        self._leave(now)
+
+    def reconnect(self, cause: str, now: float) -> ConnectionState:
+        """Replace the session, for somebody who wants that: whatever it was that kept the bridge from trying is forgotten."""
+        gateway = self._gateway
+        if not gateway.connection.accepts(Trigger.RETRY):
+            raise Stopping("the bridge is shutting down", next_step="start the bridge again")
+        gateway.transition(Trigger.RETRY, now, cause=cause, reason="bridge", next_step=AGAIN, attempt=0)
+        self._refusals = 0
+        self.standing.forget()
+        self._detached(now)
+        self.watch.resume_at(now)
+        self.watch.start_at_s = self.watch.attempt_at_s = None
         if self.watch.running:
-            gateway.link.append(link.pack(link.Stop()))
+            self._leave_from_s = now
+            self._leave(now)
         else:
+            self._spawn(now)
+        return gateway.connection.now
+
+    @property
+    def _leaving(self) -> bool:
+        """Whether the present session is the last of the bridge, or about to be replaced: what it says changes nothing any more."""
+        return self._leave_from_s is not None or self.watch.ending
+
+    def _leave(self, now: float) -> None:
+        """Tell the session to end, when nothing has to be waited for any more."""
+        if self._leave_from_s is None or self._gateway.orders_under_way:
+            return
+        stopping = self._gateway.connection.state is State.STOPPING
+        if stopping and now < self._leave_from_s and self.watch.running and self._gateway.has_subscribers:
+            return
+        self._leave_from_s = None
+        if self.watch.running:
+            self._detached(now)
+            self.watch.stopping(now)
+            self._gateway.link.append(link.pack(link.Stop()))
+        elif stopping:
             self._stopped(now)
 
     def _stopped(self, now: float) -> None:
-        self._gateway.transition(Trigger.STOPPED, now, cause="the bridge has stopped", next_step="start the bridge")
+        self._leave_from_s = None
+        cause = "the bridge has stopped"
+        self._gateway.transition(Trigger.STOPPED, now, cause=cause, reason="bridge", next_step="start the bridge")
+
+    def _detached(self, now: float) -> None:
+        """The terminal cannot be asked any more."""
+        if self.attached:
+            self.attached = False
+            self.standing.ended()
+            self._gateway.streams_paused(now)
 
     def exited(self, generation: int, cause: str, now: float) -> None:
         """The session's process has ended."""
         if generation != self.watch.generation or not self.watch.running:
             return
         self._replace(Trigger.SESSION_EXITED, cause, now)
+
+    def misconfigured(self, generation: int, error: BridgeError, now: float) -> None:
+        """A session could not be started with these settings."""
+        if generation == self.watch.generation and self.watch.running:
+            self.watch.ended()
+            self._refuse(error.message, error.next_step, "settings", now)
 
     def suspect(self, why: str, now: float) -> None:
         """The session said something that it would not say."""
@@ -91,47 +146,74 @@ class Supervision:
         self._replace(Trigger.SESSION_HUNG, reason, now)
 
     def _replace(self, trigger: Trigger, cause: str, now: float) -> None:
-        gateway = self._gateway
+        """There is no session any more: what comes next."""
+        gateway, asked = self._gateway, self._leaving
         self.watch.ended()
-        self.session_pid = None
+        self.session_pid = self._leave_from_s = None
+        self._detached(now)
         state = gateway.connection.state
-        if state in (State.STOPPING, State.STOPPED):
+        if state is State.STOPPING:
             gateway.session_lost("the bridge is shutting down", now)
-            if state is State.STOPPING:
-                self._stopped(now)
+            self._stopped(now)
             return
         if state is State.REFUSED:  # why it was refused stays what matters
-            refused = gateway.connection.now
-            gateway.transition(trigger, now, cause=refused.cause, cause_code=refused.cause_code, next_step=refused.next_step)
             gateway.log(cause, now)
+        elif asked:
+            self._spawn(now)
         else:
-            again_s = self.watch.lost(now)
+            self._again(trigger, cause, now)
+        gateway.session_lost(cause, now)
+
+    def _again(self, trigger: Trigger, cause: str, now: float) -> None:
+        gateway, watch = self._gateway, self.watch
+        until_s = watch.suspended_until(now)
+        if until_s is None:
             gateway.transition(
                 trigger,
                 now,
                 cause=cause,
+                reason="session_hung" if trigger is Trigger.SESSION_HUNG else "session_exited",
                 next_step=AGAIN,
-                next_attempt_msc=gateway.time_msc(again_s),
-                attempt=self.watch.attempt,
-                generation=self.watch.generation,
+                next_attempt_msc=gateway.time_msc(watch.lost(now)),
+                attempt=watch.attempt,
+                generation=watch.generation,
             )
-        gateway.session_lost(cause, now)
+            return
+        watch.resume_at(until_s)
+        gateway.transition(
+            Trigger.TOO_MANY_RESTARTS,
+            now,
+            cause=f"the session had to be replaced too often within an hour; last: {cause}",
+            reason="too_many_restarts",
+            next_step="find out why, see docs/operating.md; then `mt5bridge reconnect`, or wait for the next attempt",
+            next_attempt_msc=gateway.time_msc(until_s),
+            generation=watch.generation,
+        )
 
     # ---- time ----------------------------------------------------------------------------------------------------------------
 
     def next_deadline(self) -> float | None:
         """When something falls due."""
-        return self.watch.next_deadline()
+        due = self.watch.next_deadline()
+        if self._leave_from_s is None:
+            return due
+        return self._leave_from_s if due is None else min(due, self._leave_from_s)
 
     def on_time(self, now: float) -> None:
         """Do what has fallen due."""
         watch = self.watch
         if watch.overdue(now):
-            if self._gateway.connection.state is State.STOPPING:
-                self._kill("the session did not end in time", now)
-            else:
-                self._kill("the session does not answer: a call to the terminal hangs", now)
+            ending = watch.ending
+            self._kill(
+                "the session did not end in time" if ending else "the session does not answer: a call to the terminal hangs", now
+            )
+        if self._leave_from_s is not None:
+            self._leave(now)
+            if self._leave_from_s is not None and now >= self._leave_from_s:
+                self._leave_from_s = now + LOOK_AGAIN_S
         if watch.start_at_s is not None and now >= watch.start_at_s:
+            if self._gateway.connection.state is State.SUSPENDED:
+                self._gateway.transition(Trigger.RETRY, now, cause="the pause is over", reason="bridge", next_step=AGAIN)
             self._spawn(now)
         if watch.attempt_at_s is not None and now >= watch.attempt_at_s:
             self._attach(now)
@@ -146,7 +228,8 @@ class Supervision:
             attempt=attempt,
             generation=self.watch.generation,
         )
-        self._gateway.link.append(link.pack(link.Connect(attempt)))
+        identity = self.standing.identity
+        self._gateway.link.append(link.pack(link.Connect(attempt, identity.login, identity.server)))
 
     # ---- what the session says -----------------------------------------------------------------------------------------------
 
@@ -157,104 +240,82 @@ class Supervision:
             watch.progressed(now, message.limit_s)
             return
         watch.progressed(now)
-        if isinstance(message, link.Health):
+        if isinstance(message, link.Ready):
+            self.session_pid = message.pid
+        if isinstance(message, link.Lost):
+            self._lost(message, now)
+        elif self._leaving:
+            return
+        elif isinstance(message, link.Health):
             watch.checked(now)
-            self._health(message, now)
+            self.standing.healthy(message, now)
+        elif isinstance(message, link.Gone):
+            self.standing.gone(message.symbols, now)
         elif isinstance(message, link.Ready):
             watch.ready = True
-            self.session_pid = message.pid
             if self._gateway.connection.accepts(Trigger.ATTEMPT):
                 self._attach(now)
         elif isinstance(message, link.Attached):
             self._attached(message, now)
         elif isinstance(message, link.AttachFailed):
             self._attach_failed(message, now)
-        elif isinstance(message, link.Lost) and self._gateway.connection.accepts(Trigger.TERMINAL_LOST):
-            self._lost(Trigger.TERMINAL_LOST, "the connection to the terminal broke", message, now)
+        elif isinstance(message, link.Misconfigured):
+            self._refuse(message.message, message.next_step, "settings", now)
 
     def _attached(self, message: link.Attached, now: float) -> None:
-        gateway = self._gateway
-        if not gateway.connection.accepts(Trigger.ATTACHED):
+        if not self._gateway.connection.accepts(Trigger.ATTACHED):
             return
         self.watch.attached(now)
         self._refusals = 0
-        account = message.account
-        gateway.transition(
-            Trigger.ATTACHED,
-            now,
-            cause=f"attached to {message.terminal.name}, build {message.version[1]}",
-            login=account.login,
-            server=account.server,
-        )
-        if not message.terminal.connected:
-            self._broker_down(now)
-        gateway.streams_resumed()
+        self.attached = True
+        self.standing.attached(message, now)
+        self._gateway.streams_resumed()
 
     def _attach_failed(self, message: link.AttachFailed, now: float) -> None:
-        found = advice(message.code, message.text)
-        self._refusals = self._refusals + 1 if found.refused else 0
-        if self._refusals > 1 and self._gateway.connection.accepts(Trigger.CREDENTIALS_REFUSED):  # once may be chance
-            self._gateway.transition(
-                Trigger.CREDENTIALS_REFUSED,
-                now,
-                cause=f"{found.cause}: {message.text}",
-                cause_code=message.code,
-                next_step=found.next_step,
-            )
+        gateway = self._gateway
+        if not gateway.connection.accepts(Trigger.ATTACH_FAILED):
             return
-        if self._gateway.connection.accepts(Trigger.ATTACH_FAILED):
-            self._lost(Trigger.ATTACH_FAILED, found.cause, message, now, next_step=found.next_step)
-
-    def _lost(
-        self, trigger: Trigger, cause: str, message: link.Lost | link.AttachFailed, now: float, next_step: str = AGAIN
-    ) -> None:
-        again_s = self.watch.lost(now)
-        self._gateway.transition(
-            trigger,
+        found = advice(message.code, message.text, message.reason)
+        self._refusals = self._refusals + 1 if found.refused else 0
+        cause = f"{found.cause}: {message.function}: {message.text}"
+        if self._refusals > 1:  # once may be chance
+            self._refuse(cause, found.next_step, found.reason, now, message.code)
+            return
+        again_s = self.watch.lost(now, found.every_s)
+        gateway.transition(
+            Trigger.ATTACH_FAILED,
             now,
-            cause=f"{cause}: {message.function}: {message.text}",
-            cause_code=message.code,
-            next_step=next_step,
-            next_attempt_msc=self._gateway.time_msc(again_s),
+            cause=cause,
+            reason=found.reason,
+            cause_code=message.code or None,
+            next_step=found.next_step,
+            next_attempt_msc=gateway.time_msc(again_s),
             attempt=self.watch.attempt,
         )
-        self._gateway.streams_paused(now)
 
-    def _health(self, message: link.Health, now: float) -> None:
-        connection = self._gateway.connection
-        if not message.connected and connection.accepts(Trigger.BROKER_DOWN):
-            self._broker_down(now)
-        elif message.connected and connection.accepts(Trigger.BROKER_UP):
-            self._gateway.transition(Trigger.BROKER_UP, now, cause="the terminal is connected to the trade server again")
+    def _refuse(self, cause: str, next_step: str, reason: str, now: float, code: int | None = None) -> None:
+        """Trying again would change nothing, or do harm."""
+        if self._gateway.connection.accepts(Trigger.REFUSED):
+            self.watch.start_at_s = self.watch.attempt_at_s = None
+            self._gateway.transition(Trigger.REFUSED, now, cause=cause, reason=reason, cause_code=code, next_step=next_step)
 
-    def _broker_down(self, now: float) -> None:
-        self._gateway.transition(
-            Trigger.BROKER_DOWN,
-            now,
-            cause="the terminal has no connection to the trade server",
-            next_step="check the internet connection of the terminal's machine; the terminal reconnects by itself",
-        )
-
-    # ---- status --------------------------------------------------------------------------------------------------------------
-
-    def status(self, software: str, started: float, now: float) -> Status:
-        """Everything that the gateway knows of itself."""
+    def _lost(self, message: link.Lost, now: float) -> None:
+        self._detached(now)
         gateway = self._gateway
-        age_ms = self.watch.age_ms(now)
-        connection = gateway.connection
-        topics = tuple(
-            TopicStatus(topic.name if topic.exact else f"{topic.name}*", topic.sequence, topic.subscribers, topic.stream.value)
-            for topic in gateway.topics
-            if topic.subscribers and not topic.name.startswith("client:")
+        if self._leaving or not gateway.connection.accepts(Trigger.TERMINAL_LOST):
+            return
+        again_s = self.watch.lost(now)
+        gateway.transition(
+            Trigger.TERMINAL_LOST,
+            now,
+            cause=f"the connection to the terminal broke: {message.function}: {message.text}",
+            reason="link_lost",
+            cause_code=message.code,
+            next_step=AGAIN,
+            next_attempt_msc=gateway.time_msc(again_s),
+            attempt=self.watch.attempt,
         )
-        return Status(
-            software=software,
-            healthy=connection.state is State.CONNECTED and not self.watch.overdue(now),
-            uptime_s=round(now - started, 3),
-            connection=connection.now,
-            session_age_ms=age_ms if connection.state in READS or self.watch.running else None,
-            session_pid=self.session_pid,
-            clients=tuple(peer.status(now) for peer in gateway.peers),
-            topics=topics,
-            counters=dict(gateway.counters),
-        )
+
+
+LOOK_AGAIN_S = 0.05
+"""While an order is under way, the end is tried again this often."""

@@ -66,6 +66,7 @@ class TopicState:
     body: Any = None
     published_s: float | None = None
     recent: deque[bytes] = field(default_factory=lambda: deque(maxlen=RECENT))
+    kept: bytes | None = None
     error: BridgeError | None = None
     linger_until_s: float | None = None
     streamed: bool = field(init=False)
@@ -91,8 +92,10 @@ class TopicState:
         return not self.name.startswith("client:") and self.name != "heartbeat"
 
     def resume(self) -> bytes | None:
-        """What a new session needs to go on where the last one ended: of bars the last, of ticks all those of their newest
-        second."""
+        """What a new session needs to go on where the last one ended: what that gave to keep; of bars the last, of ticks all those
+        of their newest second."""
+        if self.kept is not None:
+            return self.kept
         records = b"".join(self.recent)
         return (records if self.name.startswith("tick:") else records[-RECORD_BYTES:]) or None
 

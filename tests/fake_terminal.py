@@ -43,7 +43,9 @@ class FakeTerminal(Terminal):
         self.bars: dict[tuple[str, str], bytes] = defaultdict(bytes)
         self.open_positions: list[Position] = []
         self.pending: list[Order] = []
-        self.figures = record(Account, login=1, balance=100.0, server="Fake", name="Tester")
+        self.figures = record(
+            Account, login=1, balance=100.0, server="Fake", name="Tester", trade_allowed=True, trade_expert=True
+        )
         self.result = record(OrderResult, retcode=10009, order=5, deal=6, request=TradeRequest())
         self.calls: list[str] = []
         self.sent: list[TradeRequest] = []
@@ -76,6 +78,9 @@ class FakeTerminal(Terminal):
     def attach(self, credentials: Credentials) -> None:
         self._called("attach")
         self.attached.append(credentials)
+
+    def attach_limit_s(self, credentials: Credentials) -> float:
+        return 70.0
 
     def detach(self) -> None:
         self._called("detach")

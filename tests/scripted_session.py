@@ -41,10 +41,20 @@ def ticks(*bids: float) -> bytes:
     return b"".join(TICK_STRUCT.pack(1, bid, bid + 0.1, 0.0, 0, 1_000, 6, 0.0) for bid in bids)
 
 
-def attached(*, connected: bool = True) -> link.Attached:
-    """The terminal answers."""
-    account = blank(Account, login=5001, server="Demo")
-    return link.Attached(account, blank(TerminalInfo, connected=connected, name="Terminal"), (500, 4000, "1 Jan 2024"))
+def attached(*, connected: bool = True, login: int = 5001, server: str = "Demo", **terminal: Any) -> link.Attached:
+    """The terminal answers; `terminal` are fields of its information."""
+    account = blank(Account, login=login, server=server, trade_allowed=True, trade_expert=True)
+    info = blank(TerminalInfo, **{"connected": connected, "name": "Terminal", "trade_allowed": True} | terminal)
+    return link.Attached(account, info, (500, 4000, "1 Jan 2024"))
+
+
+def health(*, connected: bool = True, quote: tuple[str, int] | None = None, **changes: Any) -> link.Health:
+    """A look at the terminal; `changes` are fields of its `Standing`."""
+    standing: dict[str, Any] = {
+        "login": 5001, "server": "Demo", "path": "", "terminal_trade_allowed": True, "api_disabled": False,
+        "account_trade_allowed": True, "account_trade_expert": True,
+    }  # fmt: skip
+    return link.Health(connected, 1, link.Standing(**standing | changes), quote)
 
 
 class Bench:
@@ -116,11 +126,11 @@ class Bench:
     def healthy(self, every_s: float = 0.5) -> None:
         """From now on the session shows progress by real calls."""
 
-        def health() -> None:
-            self.say(link.Health(connected=True, trade_allowed=True, ping_us=1))
-            self.later(every_s, health)
+        def look() -> None:
+            self.say(health())
+            self.later(every_s, look)
 
-        health()
+        look()
 
     def silence(self) -> None:
         """What was to be done later is not done."""

@@ -14,9 +14,10 @@ PATHS: dict[State, tuple[Trigger, ...]] = {
     State.STARTING: (Trigger.START,),
     State.CONNECTING: (Trigger.START, Trigger.ATTEMPT),
     State.CONNECTED: (Trigger.START, Trigger.ATTEMPT, Trigger.ATTACHED),
-    State.DEGRADED: (Trigger.START, Trigger.ATTEMPT, Trigger.ATTACHED, Trigger.BROKER_DOWN),
+    State.DEGRADED: (Trigger.START, Trigger.ATTEMPT, Trigger.ATTACHED, Trigger.IMPAIRED),
     State.RECONNECTING: (Trigger.START, Trigger.ATTEMPT, Trigger.ATTACH_FAILED),
-    State.REFUSED: (Trigger.START, Trigger.ATTEMPT, Trigger.CREDENTIALS_REFUSED),
+    State.REFUSED: (Trigger.START, Trigger.ATTEMPT, Trigger.REFUSED),
+    State.SUSPENDED: (Trigger.START, Trigger.TOO_MANY_RESTARTS),
     State.STOPPING: (Trigger.START, Trigger.STOP),
 }
 """A way to each state."""
@@ -70,7 +71,7 @@ def test_what_belongs_to_the_moment_is_not_kept_and_the_rest_is() -> None:
     connection.fire(Trigger.TERMINAL_LOST, 2, cause="lost", cause_code=-10004, next_step="wait", next_attempt_msc=9, attempt=1)
     told = connection.fire(Trigger.ATTEMPT, 3, cause="attempt")
     assert told == ConnectionState(
-        state="connecting", cause="attempt", since_msc=3, attempt=1, login=5, server="Demo", generation=2
+        state="connecting", cause="attempt", since_msc=3, at_msc=3, attempt=1, login=5, server="Demo", generation=2
     )
 
 

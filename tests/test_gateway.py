@@ -28,7 +28,7 @@ from bridge.messages import GetAccount, GetStatus, GetTick, Goodbye, Hello, Ping
 from bridge.records import Account
 from bridge.replies import LastTick
 from bridge.session import link
-from tests.scripted_session import BUY, EPOCH, WALL_US, Bench, attached, blank, obliging, ticks
+from tests.scripted_session import BUY, EPOCH, WALL_US, Bench, attached, blank, health, obliging, ticks
 
 
 def envelope(**changes: Any) -> bytes:
@@ -192,7 +192,7 @@ def test_without_a_session_requests_are_refused_with_the_cause() -> None:
 
 def test_without_a_trade_server_one_may_read_but_not_trade() -> None:
     bench = Bench().connect()
-    bench.say(link.Health(False, True, 0))
+    bench.say(health(connected=False))
     bench.ask(GetAccount(), "read")
     bench.ask(BUY, "order")
     assert isinstance(bench.error("order"), NotConnected)
@@ -309,7 +309,7 @@ def test_after_a_long_call_the_last_tick_is_not_called_fresh() -> None:
     bench.ask(BUY, "o1")
     bench.say(link.Busy("order", 60.0))
     bench.run(20.0)
-    bench.say(link.Result(bench.calls("order")[0].id, Raw(b"\xc0")), link.Health(True, True, 0))
+    bench.say(link.Result(bench.calls("order")[0].id, Raw(b"\xc0")), health())
     age = age_ms(bench)
     assert age is not None
     assert age >= 20_000
@@ -334,7 +334,7 @@ def test_where_the_stream_cannot_say_the_session_is_asked(case: str) -> None:
     if case == "no tick":
         bench.say(link.Started("tick:A", None))
     if case == "degraded":
-        bench.say(link.Health(False, True, 0))
+        bench.say(health(connected=False))
     bench.ask(GetTick("A", fresh=case == "fresh"))
     assert len(bench.calls("tick")) == 1
 

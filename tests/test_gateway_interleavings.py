@@ -16,14 +16,14 @@ from bridge.errors import ERRORS, DeadlinePassed, NotConnected, OrderRejected, O
 from bridge.messages import GetAccount, GetSnapshot, GetStatus, GetTick, Ping, Request, SendOrder
 from bridge.session import link
 from bridge.trading import TradeRequest
-from tests.scripted_session import Bench, attached, ticks
+from tests.scripted_session import Bench, attached, health, ticks
 
 WIRES = ["tick:A\0", "tick:B\0", "tick:", "bar:A:M1\0", "account\0", "client:c1\0", "client:c1:1\0", "connection\0", "bar:"]
 PASSIVE = ("bar:", "client:c1\0", "client:c1:1\0")
 """Of these, others decide when there are events, or there is one for each subscription."""
 TOPICS = ["tick:A", "tick:B", "tick:C", "bar:A:M1", "account", "connection", "log"]
 FAILURES = [DeadlinePassed("late"), NotConnected("gone"), OrderRejected("no"), OutcomeUnknown("?")]
-NEWS = [link.Health(False, True, 0), link.Busy("x", 40.0), link.Idle(), link.Lost("f", -10_004, "gone")]
+NEWS = [health(connected=False), link.Busy("x", 40.0), link.Idle(), link.Lost("f", -10_004, "gone")]
 DEADLINES = st.none() | st.sampled_from([-1.0, 0.05, 1.0, 20.0])
 
 
@@ -139,7 +139,7 @@ class Interleavings(RuleBasedStateMachine):
     @rule(seconds=st.sampled_from([0.5, 3.0]))
     def time_passes_in_a_healthy_session(self, seconds: float) -> None:
         if self.alive and self.ready:
-            self.say(link.Health(True, True, 0))
+            self.say(health())
         self.bench.run(seconds)
         self.look()
 

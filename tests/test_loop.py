@@ -15,6 +15,7 @@ from bridge.loop import drive
 from bridge.messages import GetAccount, Ping
 from bridge.session import link
 from bridge.sockets import events_socket, requests_socket
+from bridge.terminal import Credentials
 from bridge.watch import WatchSettings
 from tests.scripted_session import obliging
 
@@ -31,6 +32,7 @@ class InlineSessions:
         self.link: Socket | None = None
         self.sockets = [self._far]
         self.killed: list[int] = []
+        self.credentials = Credentials()
 
     def start(self, number: int) -> str | None:
         """Begin with what a session begins with."""

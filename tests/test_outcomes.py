@@ -25,7 +25,7 @@ from bridge.outcomes import Outcomes, Waiter
 from bridge.replies import OrderOutcome
 from bridge.session import link
 from bridge.trading import OrderResult, TradeRequest
-from tests.scripted_session import BUY, Bench, attached, blank
+from tests.scripted_session import BUY, Bench, attached, blank, health
 
 REQUEST = BUY.request
 OTHER = SendOrder(replace(REQUEST, volume=0.2))
@@ -229,11 +229,11 @@ def test_refused_before_it_was_sent_the_id_is_free() -> None:
     bench.ask(BUY, "o3")
     assert isinstance(bench.error("o3"), Busy)
     bench.say(done(bench.calls()[0]))
-    bench.say(link.Health(False, True, 0))
+    bench.say(health(connected=False))
     bench.replies.clear()
     bench.ask(BUY, "o1")
     assert isinstance(bench.error("o1"), NotConnected)
-    bench.say(link.Health(True, True, 0))
+    bench.say(health())
     bench.replies.clear()
     bench.ask(OTHER, "o1")
     bench.say(done(bench.calls()[1]))

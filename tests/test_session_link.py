@@ -12,18 +12,19 @@ from msgspec import Raw
 
 from bridge.errors import ERRORS, MalformedMessage, OrderRejected, UnknownSymbol
 from bridge.session import link
-from tests.scripted_session import attached
+from tests.scripted_session import attached, health
 
 TO_SESSION: list[link.ToSession] = [
     link.Connect(3), link.Call(1, "account", Raw(b"\x80"), 1.5), link.StartStream("tick:A"), link.StartStream("tick:A", b"x" * 60),
-    link.StopStream("tick:A"), link.Stop(),
+    link.StopStream("tick:A"), link.Connect(1, 5, "Demo"), link.Stop(),
 ]  # fmt: skip
 FROM_SESSION: list[link.FromSession] = [
     link.Ready("token", 7), attached(), link.AttachFailed("initialize", -10_003, "not found"), link.Lost("f", -10_004, "gone"),
     link.Result(1, Raw(b"\xc0")), link.failed(1, OrderRejected("no", next_step="ask", retcode=10006)),
     link.Publish([("tick:A", 1, b"x" * 60), ("account", 0, {"login": 1})]), link.Started("tick:A", None),
-    link.Started("tick:A", b"x"), link.not_started("tick:A", UnknownSymbol("no", symbol="A")), link.Health(True, False, 9),
-    link.Busy("order", 60.0), link.Idle(),
+    link.Started("tick:A", b"x"), link.not_started("tick:A", UnknownSymbol("no", symbol="A")), health(),
+    link.Busy("order", 60.0), link.Idle(), link.Misconfigured("no", "mend it"), link.Gone(["A"]),
+    health(quote=("A", 5)), link.Publish([("trade", 0, {})], {"trade": b"x"}), link.Started("trade", None, b"x"),
 ]  # fmt: skip
 
 

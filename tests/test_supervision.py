@@ -11,14 +11,14 @@ from bridge.messages import GetStatus
 from bridge.replies import ConnectionState
 from bridge.session import link
 from bridge.supervision import KillSession, StartSession
-from tests.scripted_session import WALL_US, Bench, attached, obliging
+from tests.scripted_session import WALL_US, Bench, attached, health, obliging
 
 READY = link.Ready("token", 77)
 NO_TERMINAL = link.AttachFailed("initialize", -10_003, "IPC initialize failed, MetaTrader 5 x64 not found")
 NOT_READY = link.AttachFailed("initialize", -10_005, "IPC timeout")
 BAD_LOGIN = link.AttachFailed("login", -6, "Terminal: Authorization failed")
 LOST = link.Lost("terminal_info", -10_004, "No IPC connection")
-GOOD, NO_BROKER = link.Health(True, True, 1), link.Health(False, True, 1)
+GOOD, NO_BROKER = health(), health(connected=False)
 
 
 def trail(bench: Bench) -> list[str]:
@@ -62,7 +62,7 @@ def test_from_the_start_to_a_terminal() -> None:
 def test_a_terminal_without_a_trade_server_is_degraded_at_once() -> None:
     bench = started()
     bench.say(READY, attached(connected=False))
-    assert trail(bench) == ["starting", "connecting", "connected", "degraded"]
+    assert trail(bench) == ["starting", "connecting", "degraded"]
     assert "internet" in newest(bench).next_step
 
 
@@ -281,7 +281,7 @@ def test_a_terminal_that_goes_is_attached_again_by_the_same_session() -> None:
     bench.answers = obliging
     bench.run(0.2)
     assert newest(bench).state == "connected"
-    assert bench.said == [link.Connect(2)]
+    assert bench.said == [link.Connect(2, 5001, "Demo")]
     assert bench.generation == 1
 
 
@@ -321,12 +321,16 @@ def bench_in(state: State) -> Bench:
     said: dict[State, tuple[link.FromSession, ...]] = {
         State.STARTING: (), State.CONNECTING: (READY,), State.CONNECTED: (READY, attached()),
         State.DEGRADED: (READY, attached(), NO_BROKER), State.RECONNECTING: (READY, attached(), LOST),
-        State.REFUSED: (READY, BAD_LOGIN), State.STOPPING: (READY, attached()),
+        State.REFUSED: (READY, BAD_LOGIN), State.SUSPENDED: (READY,), State.STOPPING: (READY, attached()),
     }  # fmt: skip
     bench.say(*said[state])
     if state is State.REFUSED:
         bench.run(0.2)
         bench.say(BAD_LOGIN)
+    if state is State.SUSPENDED:
+        while bench.gateway.connection.state is not State.SUSPENDED:
+            bench.exit("crashed")
+            bench.run(40.0 if bench.gateway.connection.state is State.RECONNECTING else 0.0)
     if state is State.STOPPING:
         bench.gateway.stop(bench.now)
     bench.take()
@@ -334,7 +338,7 @@ def bench_in(state: State) -> Bench:
     return bench
 
 
-@pytest.mark.parametrize("state", [state for state in State if state not in (State.STOPPED, State.STOPPING)])
+@pytest.mark.parametrize("state", [state for state in State if state not in (State.STOPPED, State.STOPPING, State.SUSPENDED)])
 @pytest.mark.parametrize("ends", [True, False])
 def test_stop_in_every_state(state: State, ends: bool) -> None:
     bench = bench_in(state)

@@ -88,7 +88,7 @@ def test_a_loss_of_the_session_itself_starts_another() -> None:
 @settings(max_examples=50, deadline=None)
 @given(st.integers(0, 2**32), st.integers(1, 40))
 def test_waits_grow_to_a_bound_with_jitter(seed: int, losses: int) -> None:
-    lost = Watch(WatchSettings(first_retry_s=0.1, last_retry_s=30.0), Random(seed))
+    lost = Watch(WatchSettings(first_retry_s=0.1, last_start_s=30.0), Random(seed))
     for number in range(losses):
         wait_s = lost.lost(0.0)
         due_s = min(0.1 * 2**number, 30.0)
@@ -102,7 +102,7 @@ def test_two_bridges_do_not_wait_alike() -> None:
 
 
 def test_a_terminal_that_is_away_for_days_is_still_tried() -> None:
-    lost = watch(last_retry_s=30.0)
+    lost = watch(last_start_s=30.0)
     for _ in range(5_000):
         wait_s = lost.lost(0.0)
     assert 24.0 <= wait_s <= 36.0

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from math import inf
 
+import msgspec
+
 from bridge.messages import BACKFILLED
 from bridge.records import Account
 from bridge.session.ledger import Ledger, diff, ledger
+from bridge.session.owner import Owner
 from bridge.session.quotes import Event
 from bridge.terminal import Terminal
 from bridge.ticks import Tick
-from bridge.trading import Position
+from bridge.trading import Order, Position
 
 PERIOD_S = 0.25
 
@@ -20,16 +23,20 @@ class AccountStream:
 
     topic = "account"
 
-    def __init__(self) -> None:
+    def __init__(self, owner: Owner | None = None) -> None:
         self.due = inf
         self.slow = False
         self.settled = False
+        self._owner = owner or Owner()
         self._last: Account | None = None
 
     def poll(self, terminal: Terminal, now: float) -> list[Event]:
-        """Read the figures."""
+        """Read the figures; those of another account are nobody's business."""
         account = terminal.account()
         self.due = now + PERIOD_S
+        if not self._owner.owns(account):
+            self.settled = True
+            return []
         changed = account != self._last
         self._last, self.settled = account, True
         return [(self.topic, 0, account)] if changed else []
@@ -51,33 +58,59 @@ class AccountStream:
 
 
 class TradeStream:
-    """What happens to positions and orders, found by comparing: positions are read in one poll and orders in the next."""
+    """What happens to positions and orders, found by comparing: positions are read in one poll, orders in the next, and in a third
+    whose they are. `resume` is what an earlier session kept: what happened since then is found afterwards."""
 
     topic = "trade"
 
-    def __init__(self) -> None:
+    def __init__(self, owner: Owner | None = None, resume: bytes | None = None) -> None:
         self.due = inf
         self.slow = False
         self.settled = False
+        self._owner = owner or Owner()
         self._positions: list[Position] | None = None
+        self._orders: list[Order] | None = None
         self._ledger: Ledger | None = None
         self._flags = 0
+        self._unkept = False
+        if resume is not None:
+            kept = _decode_kept(resume)
+            if (kept.login, kept.server) == (self._owner.login, self._owner.server):
+                self._ledger, self._flags = ledger(kept.positions, kept.orders), BACKFILLED
 
     def poll(self, terminal: Terminal, now: float) -> list[Event]:
-        """Read a half."""
+        """Read a part."""
+        self.due = now
         if self._positions is None:
             self._positions = terminal.positions()
-            self.due = now
             return []
-        seen = ledger(self._positions, terminal.orders())
-        before, flags = self._ledger, self._flags
-        self._positions, self._ledger, self._flags, self.settled = None, seen, 0, True
+        if self._orders is None:
+            self._orders = terminal.orders()
+            return []
+        account = terminal.account()
         self.due = now + PERIOD_S
-        return [] if before is None else [(self.topic, flags, event) for event in diff(before, seen)]
+        seen, before, flags = ledger(self._positions, self._orders), self._ledger, self._flags
+        self._positions = self._orders = None
+        self.settled = True
+        if not self._owner.owns(account):
+            self._flags = BACKFILLED  # what happens meanwhile is found afterwards
+            return []
+        events: list[Event] = [] if before is None else [(self.topic, flags, event) for event in diff(before, seen)]
+        self._ledger, self._flags = seen, 0
+        self._unkept = self._unkept or before is None or bool(events)
+        return events
+
+    def keep(self) -> bytes | None:
+        """What a next session needs, when that has changed."""
+        if not self._unkept or self._ledger is None or self._owner.login is None or self._owner.server is None:
+            return None
+        self._unkept = False
+        positions, orders = list(self._ledger.positions.values()), list(self._ledger.orders.values())
+        return msgspec.msgpack.encode(_Kept(self._owner.login, self._owner.server, positions, orders))
 
     def ordered(self, now: float) -> None:
-        """An order was sent: look at once, and at both halves."""
-        self._positions = None
+        """An order was sent: look at once, and at all."""
+        self._positions = self._orders = None
         self.due = min(self.due, now)
 
     def quote(self, tick: Tick, now: float) -> None:
@@ -93,6 +126,18 @@ class TradeStream:
 
     def restore(self, now: float) -> None:
         """Differences to what was known before were found afterwards."""
-        self._positions = None
+        self._positions = self._orders = None
         self._flags = BACKFILLED
         self.due = now
+
+
+class _Kept(msgspec.Struct, frozen=True, array_like=True):
+    """A ledger with its account."""
+
+    login: int
+    server: str
+    positions: list[Position]
+    orders: list[Order]
+
+
+_decode_kept = msgspec.msgpack.Decoder(_Kept).decode

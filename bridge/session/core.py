@@ -1,13 +1,14 @@
 """The session without its socket: messages of the gateway and the time go in, messages to the gateway come out.
 
-A step makes at most one call to the terminal (an attach excepted), so that an order that arrives is begun at most one call later.
+A step makes at most one call to the terminal, so that an order that arrives is begun at most one call later. Excepted are an attach,
+and the cheap question whose account it is, which belongs to an order and to what is read of an account.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
-from bridge.errors import BridgeError, NotConnected
+from bridge.errors import AccountChanged, BridgeError, NotConnected
 from bridge.session.calls import LIMITS_S, perform
 from bridge.session.feed import HISTORY_LIMIT_S, Begin, Feed
 from bridge.session.link import (
@@ -17,7 +18,6 @@ from bridge.session.link import (
     Call,
     Connect,
     FromSession,
-    Health,
     Idle,
     Lost,
     Publish,
@@ -30,12 +30,12 @@ from bridge.session.link import (
     failed,
     not_started,
 )
+from bridge.session.owner import OF_ACCOUNT, Owner
 from bridge.session.quotes import Event
 from bridge.session.schedule import Schedule, too_late
+from bridge.session.signs import Reading, Signs
 from bridge.terminal import Credentials, Terminal, TerminalError
 
-ATTACH_LIMIT_S = 130.0
-"""The package may wait 100 s for a terminal that does not open its pipe, and then as long as its own time limit."""
 HEALTH_S = 0.5
 EVENTS_AT_ONCE = 64
 EVENTS_WAIT_S = 0.002
@@ -50,8 +50,11 @@ class Session:
         self._credentials = credentials
         self._send = send
         self._schedule = Schedule()
-        self._feed = Feed(terminal)
-        self._connect = False
+        self._owner = Owner()
+        self._feed = Feed(terminal, self._owner)
+        self._signs = Signs(terminal, self._feed.symbols)
+        self._reading: Reading | None = None
+        self._connect: Connect | None = None
         self._attached = False
         self._was_attached = False
         self._starting: tuple[str, Begin] | None = None
@@ -71,7 +74,7 @@ class Session:
         elif isinstance(message, StopStream):
             self._stop_stream(message.topic)
         elif isinstance(message, Connect):
-            self._connect = True
+            self._connect = message
         elif isinstance(message, Stop):
             self.stopped = True
 
@@ -86,17 +89,17 @@ class Session:
 
     def next_deadline(self) -> float:
         """When `step` has something to do next; minus infinity for at once."""
-        if self.stopped or self._connect or self._starting is not None or self._schedule or self._events:
+        if self.stopped or self._connect or self._starting or self._schedule or self._events or self._reading:
             return float("-inf")
         return min(self._sign_due, self._feed.next_deadline()) if self._attached else self._sign_due
 
     def step(self, now: float) -> None:
         """Do the one thing that comes next: trading, then a sign of progress, then calls and streams in turns."""
-        if self._connect:
-            self._attach(now)
+        if self._connect is not None:
+            self._attach(self._connect, now)
         elif self._schedule.urgent:
             self._serve(now)
-        elif now >= self._sign_due:
+        elif now >= self._sign_due or self._reading is not None:
             self._sign(now)
         else:
             feed = self._attached and self._feed.next_deadline() <= now
@@ -121,40 +124,50 @@ class Session:
 
     # ---- what a step does --------------------------------------------------------------------------------------------------------
 
-    def _attach(self, now: float) -> None:
-        self._connect = False
+    def _attach(self, connect: Connect, now: float) -> None:
+        self._connect = self._reading = None
         self._attached = False
-        self._send(Busy("attach", ATTACH_LIMIT_S))
+        self._owner.login, self._owner.server = connect.login, connect.server
         terminal = self._terminal
+        self._send(Busy("attach", terminal.attach_limit_s(self._credentials)))
         try:
             terminal.attach(self._credentials)
             attached = Attached(terminal.account(), terminal.info(), terminal.version())
         except TerminalError as error:
-            self._send(AttachFailed(error.function, error.code, error.text))
+            self._send(AttachFailed(error.function, error.code, error.text, error.reason))
         else:
             self._attached = True
+            self._owner.adopt(attached.account)
             self._send(attached)
             if self._was_attached:
                 self._feed.restore(now)
+                self._signs.restore()
             self._was_attached = True
         self._sign_due = now + HEALTH_S
 
     def _sign(self, now: float) -> None:
-        """A sign of progress; while attached it is a real call to the terminal."""
-        self._sign_due = now + HEALTH_S
+        """A sign of progress; while attached it is the result of real calls to the terminal, one in each step."""
         if not self._attached:
+            self._sign_due = now + HEALTH_S
             self._send(Idle())
             return
+        if self._reading is None:
+            self._sign_due = now + HEALTH_S
+            self._reading = self._signs.read(now)
         try:
-            info = self._terminal.info()
+            limit_s = next(self._reading)
+            if limit_s:
+                self._send(Busy("symbols", limit_s))
+            return
+        except StopIteration as end:
+            self._send(end.value)
         except TerminalError as error:
             if error.link_lost:
                 self._lose(error)
             else:
                 self._events.append(("log", 0, {"level": "warning", "message": f"terminal: {error}", "topic": None}))
                 self._send(Idle())
-            return
-        self._send(Health(info.connected, info.trade_allowed, info.ping_last))
+        self._reading = None
 
     def _serve(self, now: float) -> None:
         """The most urgent call, or a step of a stream's start."""
@@ -182,10 +195,16 @@ class Session:
         if limit_s is not None:
             self._send(Busy(call.method, limit_s))
         try:
+            if call.method == "order":
+                self._owner.verify(self._terminal)
             result = perform(self._terminal, call.method, call.params)
+            if call.method in OF_ACCOUNT:
+                self._owner.verify(self._terminal)
         except BridgeError as error:
             self._send(failed(call.id, error))
             self._check_link(error)
+            if isinstance(error, AccountChanged):
+                self._sign_due = now  # the gateway has to know
         else:
             self._send(Result(call.id, result))
         if call.method == "order":
@@ -203,7 +222,8 @@ class Session:
         except StopIteration as end:
             self._events += self._feed.collect()
             self._flush()
-            self._send(Started(topic, end.value))
+            kept = self._feed.kept().get(topic) if topic == "trade" else None
+            self._send(Started(topic, end.value, kept))
         except BridgeError as error:
             self._starting = None
             self._send(not_started(topic, error))
@@ -228,7 +248,7 @@ class Session:
 
     def _flush(self) -> None:
         if self._events:
-            self._send(Publish(self._events))
+            self._send(Publish(self._events, self._feed.kept()))
             self._events = []
 
     def _check_link(self, error: BridgeError) -> None:
@@ -240,6 +260,7 @@ class Session:
         """Say once that the link to the terminal was lost; streams wait for the next attach, calls are refused."""
         self._flush()
         self._attached = False
+        self._reading = None
         self._send(Lost(error.function, error.code, error.text))
         if self._starting is not None:
             topic, steps = self._starting

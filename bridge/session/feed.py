@@ -14,6 +14,7 @@ from bridge.session.account import AccountStream, TradeStream
 from bridge.session.bars import BarStream, FormingStream
 from bridge.session.calls import check_timeframe
 from bridge.session.failures import refusal
+from bridge.session.owner import Owner
 from bridge.session.quotes import LONGEST_S, SHORTEST_S, Event, Stream, TickStream, Watch
 from bridge.terminal import Terminal, TerminalError
 
@@ -51,8 +52,9 @@ Poller = Stream | Watch | MarketWatch
 class Feed:
     """The streams that somebody wants."""
 
-    def __init__(self, terminal: Terminal) -> None:
+    def __init__(self, terminal: Terminal, owner: Owner | None = None) -> None:
         self._terminal = terminal
+        self._owner = owner or Owner()
         self._streams: dict[str, Stream] = {}
         self._asked: set[str] = set()
         self._watches: dict[str, Watch] = {}
@@ -114,9 +116,9 @@ class Feed:
 
     def _make(self, topic: str, family: str, rest: str, resume: bytes | None) -> tuple[Stream, str | None]:
         if topic == "account":
-            return AccountStream(), None
+            return AccountStream(self._owner), None
         if topic == "trade":
-            return TradeStream(), None
+            return TradeStream(self._owner, resume), None
         if family == "tick":
             return TickStream(rest, resume), rest
         symbol, _, timeframe = rest.rpartition(":")
@@ -259,6 +261,16 @@ class Feed:
             return []
         self._failing.add(poller)
         return [("log", 0, LogRecord("warning", f"{topic}: {error}; trying again each second", topic))]
+
+    def symbols(self) -> list[str]:
+        """The symbols that are streamed."""
+        return list(self._watches)
+
+    def kept(self) -> dict[str, bytes]:
+        """What a next session needs to go on behind the events so far, of the topics of which that has changed."""
+        stream = self._streams.get("trade")
+        state = stream.keep() if isinstance(stream, TradeStream) else None
+        return {} if state is None else {"trade": state}
 
     def ordered(self, now: float) -> None:
         """An order was sent: look at the account's positions and orders, if somebody wants to know."""

@@ -17,7 +17,7 @@ import zmq
 
 from bridge.errors import BridgeError, ConfigError
 from bridge.session.core import Session
-from bridge.session.link import FromSession, Ready, pack, to_session
+from bridge.session.link import FromSession, Misconfigured, Ready, pack, to_session
 from bridge.session.settings import SessionSettings
 from bridge.terminal import Terminal
 from bridge.terminal.metatrader import open_terminal
@@ -28,6 +28,8 @@ FAULT = 70
 """Exit code of a session that ended by a fault of its own (EX_SOFTWARE of sysexits.h)."""
 POLL_MS = 200
 """Longest wait for a message: on Windows a wait is not interrupted by anything else."""
+LAST_WORDS_MS = 500
+"""How long the end waits for what was said last to be taken."""
 BURST = 256
 """Messages taken from the link in one go."""
 
@@ -49,7 +51,7 @@ def run(
         try:
             _serve(settings, link, terminal_factory, clock)
         finally:
-            link.close(0)
+            link.close()
     except zmq.ContextTerminated:
         return 0
     except BridgeError as error:
@@ -64,7 +66,7 @@ def run(
 
 def _connect(settings: SessionSettings, context: zmq.Context[zmq.Socket[bytes]]) -> zmq.Socket[bytes]:
     link: zmq.Socket[bytes] = context.socket(zmq.PAIR)
-    link.linger = 0
+    link.linger = LAST_WORDS_MS
     link.sndhwm = 0
     link.rcvhwm = 0
     if settings.server_public_key is not None:
@@ -84,8 +86,12 @@ def _serve(
     def send(message: FromSession) -> None:
         link.send(pack(message), zmq.DONTWAIT)
 
-    terminal = terminal_factory(settings.terminal)
     send(Ready(settings.token, os.getpid()))
+    try:
+        terminal = terminal_factory(settings.terminal)
+    except ConfigError as error:
+        send(Misconfigured(error.message, error.next_step))
+        raise
     session = Session(terminal, settings.credentials, send)
     try:
         while not session.stopped:

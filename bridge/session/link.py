@@ -19,9 +19,12 @@ from bridge.records import Account, TerminalInfo
 
 
 class Connect(Struct, frozen=True, array_like=True, tag="connect"):
-    """Attach to the terminal; answered by `Attached` or `AttachFailed`."""
+    """Attach to the terminal; answered by `Attached` or `AttachFailed`. `login` and `server` are the account that orders are for;
+    None before one is known: then it is the one that the terminal is logged in to."""
 
     attempt: int
+    login: int | None = None
+    server: str | None = None
 
 
 class Call(Struct, frozen=True, array_like=True, tag="call"):
@@ -37,7 +40,8 @@ class Call(Struct, frozen=True, array_like=True, tag="call"):
 class StartStream(Struct, frozen=True, array_like=True, tag="start"):
     """Begin to send the events of a topic; answered by `Started` or `NotStarted`. `tick:*` streams all of Market Watch.
 
-    `resume` is what an earlier session delivered last: of bars the last one, of ticks every one in their newest second, in order.
+    `resume` is what an earlier session delivered last: of bars the last one, of ticks every one in their newest second, in order;
+    of any other topic what it last gave to keep (`Publish.kept`).
     """
 
     topic: str
@@ -75,11 +79,20 @@ class Attached(Struct, frozen=True, array_like=True, tag="attached"):
 
 
 class AttachFailed(Struct, frozen=True, array_like=True, tag="attach_failed"):
-    """The terminal could not be reached: `last_error()` of the attempt, and the function that failed."""
+    """The terminal could not be reached: `last_error()` of the attempt and the function that failed, or a `reason` that was found
+    without the package."""
 
     function: str
     code: int
     text: str
+    reason: str = ""
+
+
+class Misconfigured(Struct, frozen=True, array_like=True, tag="misconfigured"):
+    """The session cannot work with these settings, and ends."""
+
+    message: str
+    next_step: str
 
 
 class Lost(Struct, frozen=True, array_like=True, tag="lost"):
@@ -110,16 +123,18 @@ class Failed(Struct, frozen=True, array_like=True, tag="failed"):
 
 class Publish(Struct, frozen=True, array_like=True, tag="publish"):
     """Events of one turn of the feed, in order: topic, flags, and the body (records as bytes, or a message packed as plain
-    types)."""
+    types). `kept` is, by topic, what the next session needs to go on behind these events; opaque to the gateway."""
 
     events: list[tuple[str, int, Any]]
+    kept: dict[str, bytes] = {}
 
 
 class Started(Struct, frozen=True, array_like=True, tag="started"):
-    """A stream runs; `body` is the newest state before its first event, or None when there is none yet."""
+    """A stream runs; `body` is the newest state before its first event, or None when there is none yet; `kept` as in `Publish`."""
 
     topic: str
     body: bytes | None
+    kept: bytes | None = None
 
 
 class NotStarted(Struct, frozen=True, array_like=True, tag="not_started"):
@@ -133,12 +148,45 @@ class NotStarted(Struct, frozen=True, array_like=True, tag="not_started"):
     details: dict[str, Any]
 
 
+class Gone(Struct, frozen=True, array_like=True, tag="gone"):
+    """The symbols, of those streamed, that the terminal does not have any more."""
+
+    symbols: list[str]
+
+
+class Standing(Struct, frozen=True, array_like=True):
+    """Which account the terminal is logged in to, where it is installed, and what it permits."""
+
+    login: int
+    server: str
+    path: str
+    terminal_trade_allowed: bool
+    api_disabled: bool
+    account_trade_allowed: bool
+    account_trade_expert: bool
+
+
+def standing(account: Account, terminal: TerminalInfo) -> Standing:
+    """What matters of both."""
+    return Standing(
+        account.login,
+        account.server,
+        terminal.path,
+        terminal.trade_allowed,
+        terminal.tradeapi_disabled,
+        account.trade_allowed,
+        account.trade_expert,
+    )
+
+
 class Health(Struct, frozen=True, array_like=True, tag="health"):
-    """The result of real calls to the terminal, sent at least once a second while attached: a sign of progress."""
+    """The result of real calls to the terminal, sent at least once a second while attached: a sign of progress. `quote` is the last
+    tick of one symbol, each time of another: its name and time in milliseconds of server time."""
 
     connected: bool
-    trade_allowed: bool
     ping_us: int
+    standing: Standing
+    quote: tuple[str, int] | None = None
 
 
 class Busy(Struct, frozen=True, array_like=True, tag="busy"):
@@ -152,7 +200,10 @@ class Idle(Struct, frozen=True, array_like=True, tag="idle"):
     """A sign of progress while not attached, at least once a second."""
 
 
-FromSession = Ready | Attached | AttachFailed | Lost | Result | Failed | Publish | Started | NotStarted | Health | Busy | Idle
+FromSession = (
+    Ready | Misconfigured | Attached | AttachFailed | Lost | Result | Failed | Publish | Started | NotStarted | Gone | Health
+    | Busy | Idle
+)  # fmt: skip
 
 pack = msgspec.msgpack.Encoder().encode
 _decode_to_session = msgspec.msgpack.Decoder(ToSession).decode

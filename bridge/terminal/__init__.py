@@ -15,17 +15,23 @@ from bridge.ticks import Tick
 from bridge.trading import BookLevel, Deal, Order, OrderCheck, OrderResult, Position, TradeRequest
 
 
+ATTACH_MARGIN_S = 10.0
+"""What an attach may take beyond the package's own time limit: the reads that follow, on a busy machine."""
+
+
 class TerminalError(Exception):
     """The terminal, or the package that talks to it, reported a failure.
 
-    `function` is the package's function; `code` and `text` are its `last_error()`, read at once after the call.
+    `function` is the package's function; `code` and `text` are its `last_error()`, read at once after the call. `reason` names
+    the cause where it was found without the package (a `bridge.replies.Reason`); `code` is then 0.
     """
 
-    def __init__(self, function: str, code: int, text: str) -> None:
+    def __init__(self, function: str, code: int, text: str, reason: str = "") -> None:
         super().__init__(f"{function}: {text} ({code})")
         self.function = function
         self.code = code
         self.text = text
+        self.reason = reason
 
     @property
     def link_lost(self) -> bool:
@@ -58,6 +64,10 @@ class Terminal(Protocol):
 
     def attach(self, credentials: Credentials) -> None:
         """Connect to the terminal, log in where credentials say so. May block for 100 s and more."""
+
+    def attach_limit_s(self, credentials: Credentials) -> float:
+        """How many seconds `attach` may rightly take; longer means that it hangs."""
+        return credentials.timeout_ms / 1000 + ATTACH_MARGIN_S
 
     def detach(self) -> None:
         """Give the connection up; the terminal and its positions stay as they are."""

@@ -1,0 +1,162 @@
+"""What a terminal that answers says about itself, and what the connection makes of it: its account, its link to the trade server,
+its permissions, its server's clock. No I/O.
+
+Part of the gateway, kept apart because it is a subject of its own.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from bridge.clock import ServerClock
+from bridge.conditions import Conditions, Identity, findings
+from bridge.connection import Trigger
+from bridge.replies import ClockOffset
+from bridge.session import link
+
+if TYPE_CHECKING:
+    from bridge.gateway import Gateway
+
+CLOCK_PATIENCE_S = 30.0
+"""A clock whose offset is not known is worth a word only after this long."""
+
+
+class Standing:
+    """The terminal as it was last seen. `identity` is the account that the bridge serves: the configured one, or the one that the
+    terminal was logged in to when the bridge first attached."""
+
+    def __init__(self, gateway: Gateway, configured: Identity) -> None:
+        self._gateway = gateway
+        self._configured = self.identity = configured
+        self.conditions = Conditions()
+        self.clock = ServerClock()
+        self.health: link.Health | None = None
+        self.health_s: float | None = None
+        self._attached_s = 0.0
+        self._gone: tuple[str, ...] = ()
+
+    # ---- whose account -------------------------------------------------------------------------------------------------------
+
+    def configure(self, configured: Identity) -> None:
+        """The configuration was read again."""
+        if configured != self._configured:
+            self._configured = self.identity = configured
+
+    def forget(self) -> None:
+        """Whoever is logged in next is served, where the configuration does not say who."""
+        self.identity = self._configured
+
+    @property
+    def foreign(self) -> bool:
+        """Whether the terminal is logged in to another account than the bridge's."""
+        return any(condition.reason == "wrong_account" for condition in self.conditions.now)
+
+    # ---- what the session says -----------------------------------------------------------------------------------------------
+
+    def attached(self, message: link.Attached, now: float) -> None:
+        """The terminal answers: connected, or degraded at once."""
+        found = link.standing(message.account, message.terminal)
+        self._attached_s, self._gone = now, ()
+        if self.identity.login is None:
+            self.identity = Identity(found.login, found.server, self.identity.path)
+        self.health = link.Health(message.terminal.connected, message.terminal.ping_last, found)
+        self.health_s = now
+        self._find(now)
+        degrading = self.conditions.degrading
+        identity = self.identity
+        self._gateway.transition(
+            Trigger.ATTACHED if degrading is None else Trigger.ATTACHED_IMPAIRED,
+            now,
+            cause=f"attached to {message.terminal.name}, build {message.version[1]}" if degrading is None else degrading.message,
+            reason="attached" if degrading is None else degrading.reason,
+            next_step="" if degrading is None else degrading.next_step,
+            login=identity.login,
+            server=identity.server or found.server,
+            conditions=self.conditions.now,
+            clock=self.offset(now),
+        )
+
+    def healthy(self, message: link.Health, now: float) -> None:
+        """A regular look at the terminal."""
+        gateway = self._gateway
+        if not gateway.attached:
+            return
+        self.health, self.health_s = message, now
+        clock = message.quote is not None and self.clock.heard(*message.quote, gateway.time_msc(now), now)
+        self._reconsider(now, clock)
+
+    def gone(self, symbols: list[str], now: float) -> None:
+        """Symbols that are streamed and that the terminal does not have any more."""
+        self._gone = tuple(sorted(symbols))
+        self._reconsider(now, clock=False)
+
+    def ended(self) -> None:
+        """The terminal cannot be asked any more."""
+        self.health = None
+        self.conditions.clear()
+
+    def offset(self, now: float) -> ClockOffset:
+        """The trade server's clock."""
+        return self.clock.offset(now)
+
+    # ---- what follows --------------------------------------------------------------------------------------------------------
+
+    def _find(self, now: float) -> bool:
+        assert self.health is not None
+        patient = now - self._attached_s < CLOCK_PATIENCE_S
+        found = findings(
+            self.health.standing,
+            self.identity,
+            connected=self.health.connected,
+            clock_known=patient or self.offset(now).offset_s is not None,
+            gone=self._gone,
+        )
+        return self.conditions.update(found, self._gateway.time_msc(now))
+
+    def _reconsider(self, now: float, clock: bool) -> None:
+        """Follow the table where something has changed, and say so once."""
+        if self.health is None:
+            return
+        before, was_foreign = self.conditions.now, self.foreign
+        degraded = self.conditions.degrading
+        changed = self._find(now)
+        if not changed and not clock:
+            return
+        worst = self.conditions.degrading
+        known = {(condition.reason, condition.message) for condition in before}
+        news = [condition for condition in self.conditions.now if (condition.reason, condition.message) not in known]
+        if degraded is None and worst is not None:
+            self._tell(Trigger.IMPAIRED, now, worst.message, worst.reason, worst.next_step)
+        elif degraded is not None and worst is None:
+            self._tell(Trigger.RECOVERED, now, _RECOVERED[degraded.reason])
+        elif news:
+            self._tell(Trigger.NOTICED, now, news[0].message, news[0].reason, news[0].next_step)
+        elif worst is not None:  # of several troubles one went
+            self._tell(Trigger.NOTICED, now, worst.message, worst.reason, worst.next_step)
+        elif changed:
+            left = {(condition.reason, condition.message) for condition in self.conditions.now}
+            over = [condition.message for condition in before if (condition.reason, condition.message) not in left]
+            self._tell(Trigger.NOTICED, now, f"not so any more: {'; '.join(over)}")
+        else:
+            offset = self.offset(now)
+            told = "not known" if offset.offset_s is None else f"{offset.offset_s / 3600:+g} h from UTC"
+            self._tell(Trigger.NOTICED, now, f"the trade server's clock: {told} (confidence {offset.confidence})")
+        if self.foreign != was_foreign:
+            self._gateway.account_is_ours(not self.foreign, now)
+
+    def _tell(self, trigger: Trigger, now: float, cause: str, reason: str = "", next_step: str = "") -> None:
+        self._gateway.transition(
+            trigger,
+            now,
+            cause=cause,
+            reason=reason,
+            next_step=next_step,
+            conditions=self.conditions.now,
+            clock=self.offset(now),
+        )
+
+
+_RECOVERED = {
+    "broker_down": "the terminal is connected to the trade server again",
+    "wrong_account": "the terminal is logged in to the bridge's account again",
+}
