@@ -67,12 +67,12 @@ _BY_CODE: dict[int, Advice] = {
 _BY_TEXT: tuple[tuple[str, Advice], ...] = (
     (
         "not found",
-        Advice("no_terminal", "no terminal is installed here", "install MetaTrader 5, or set MT5_PATH to terminal64.exe"),
+        Advice("no_terminal", "no terminal is installed here", "install MetaTrader 5, or set MT5_PATH"),
     ),
     (".exe'", Advice("wrong_path", "the terminal could not be started", "check MT5_PATH: it must name terminal64.exe")),
     (
         "Process create failed",
-        Advice("not_started", "no terminal answers at this address", "start the terminal, or correct MT5_PATH"),
+        Advice("not_started", "no terminal answers at this address", "start it, or correct MT5_PATH"),
     ),
     ("didn't answer", Advice("mute", "the terminal was started but does not answer", _ONCE_BY_HAND)),
 )

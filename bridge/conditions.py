@@ -101,7 +101,7 @@ def findings(
     found: list[_Finding] = []
     mismatch = identity.mismatch(standing)
     if mismatch is not None:
-        step = "log the terminal in to the bridge's account again; or accept the other one: correct the settings, `mt5bridge reconnect`"
+        step = "log the terminal in to the bridge's account again, or accept the other one: settings, then `mt5bridge reconnect`"
         found.append(_Finding("wrong_account", mismatch, step))
     if not connected:
         step = "check the internet connection of the terminal's machine; the terminal reconnects by itself"

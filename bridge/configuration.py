@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ Stamp = tuple[tuple[int, int] | None, ...]
 
 
 class Configuration:
-    """`flags` and `config` as for `config.load`; the environment of the process does not change, files may. Raises `ConfigError`."""
+    """`flags` and `config` as for `config.load`; of the environment a copy is used, files may change. Raises `ConfigError`."""
 
     def __init__(
         self,
@@ -23,7 +24,7 @@ class Configuration:
     ) -> None:
         self._flags = flags
         self._config = config
-        self._environ = environ
+        self._environ = dict(os.environ if environ is None else environ)
         self._folder = folder or Path.cwd()
         self._stamp: Stamp = ()
         self.settings = self.read()

@@ -7,7 +7,7 @@ loop takes and clears. The order of calls is: any number of `receive_*`, then `o
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from random import Random
 from typing import Any
@@ -20,32 +20,18 @@ from bridge.errors import (
     BridgeError,
     DeadlinePassed,
     InternalError,
-    InvalidParameters,
     MalformedMessage,
     Stopping,
 )
-from bridge.messages import (
-    FOREIGN,
-    LATE,
-    GetConnectionHistory,
-    GetSnapshot,
-    GetTick,
-    Goodbye,
-    Hello,
-    Ping,
-    Reconnect,
-    Request,
-    RequestMessage,
-    SendOrder,
-)
-from bridge.overview import overview
+from bridge.messages import FOREIGN, LATE, GetSnapshot, Request, RequestMessage, SendOrder
 from bridge.peers import Peer, PeerTable
-from bridge.replies import ConnectionHistory, ConnectionState, Heartbeat, LastTick, LogRecord, Pong, Welcome
+from bridge.reception import Reception
+from bridge.replies import ConnectionState, Heartbeat, LogRecord
 from bridge.session import link
 from bridge.snapshots import SnapshotAnswer, SnapshotDesk
 from bridge.streams import Streams
 from bridge.supervision import KillSession, StartSession, Supervision
-from bridge.topics import Stream, TopicTable
+from bridge.topics import TopicTable
 from bridge.watch import WatchSettings
 
 
@@ -96,14 +82,7 @@ class Gateway:
         self._streams = Streams(self)
         self._calls = Calls(self, settings.max_pending, settings.grace_s)
         self._heartbeat_at_s = started + settings.heartbeat_s
-        self._local: dict[str, Callable[[Any, RequestMessage, bytes, float], Any]] = {
-            "hello": self._hello,
-            "goodbye": self._goodbye,
-            "ping": self._ping,
-            "status": self._status,
-            "connection_history": self._history,
-            "reconnect": self._reconnect,
-        }
+        self._reception = Reception(self, self._supervision, settings, started)
 
     # ---- time ----------------------------------------------------------------------------------------------------------------
 
@@ -217,10 +196,9 @@ class Gateway:
         """More events, in order: topic, flags and body of each."""
         epoch, time_us, frames = self._settings.epoch, self.time_us(now), self.events
         find, encode, foreign = self.topics.topic, codec.encode_event, self._foreign
-        for name, flags, body in events:
+        for name, given, body in events:
             topic = find(name)
-            if foreign and topic.streamed:
-                flags |= foreign
+            flags = given | foreign if topic.streamed else given
             topic.sequence = sequence = topic.sequence + 1
             topic.published_s = now
             if not flags & LATE:  # what comes late is not the newest state
@@ -267,9 +245,9 @@ class Gateway:
 
     def _dispatch(self, routing_id: bytes, message: RequestMessage, peer: Peer | None, now: float) -> None:
         request = codec.decode_params(message.method, message.params)
-        local = self._local.get(message.method)
-        if local is not None:
-            self._answer(routing_id, message, local(request, message, routing_id, now), now)
+        answer = self._reception.answer(request, message, now)
+        if answer is not None:
+            self.reply(routing_id, message.id, answer, now)
             return
         if isinstance(request, SendOrder) and self._calls.known(routing_id, message, request, now):
             return  # before all that could refuse it: an order that may have been executed must not be called "not executed"
@@ -289,7 +267,9 @@ class Gateway:
                 self._streams.start(topic)
             self._give(self._snapshots.complete(self.attached), now)
             return
-        if isinstance(request, GetTick) and not request.fresh and self._answer_tick(routing_id, message, request, now):
+        known = self._reception.known(request, now)
+        if known is not None:
+            self.reply(routing_id, message.id, known, now)
             return
         self._calls.forward(routing_id, message, request, peer, deadline_s)
 
@@ -306,47 +286,6 @@ class Gateway:
             )
         return now + min(remaining_s, settings.longest_deadline_s)
 
-    def _answer_tick(self, routing_id: bytes, message: RequestMessage, request: GetTick, now: float) -> bool:
-        """From the stream, when it is live and it is known when the terminal was last asked for the symbol, at the latest."""
-        topic = self.topics.find(f"tick:{request.symbol}\0")
-        if topic is None or topic.stream is not Stream.LIVE or not topic.body or self.connection.state is not State.CONNECTED:
-            return False
-        asked_s = self._supervision.watch.asked_s
-        if topic.published_s is not None and (asked_s is None or asked_s < topic.published_s):
-            asked_s = topic.published_s
-        if asked_s is None:
-            return False
-        self._answer(routing_id, message, LastTick(topic.newest(), round((now - asked_s) * 1000), "stream"), now)
-        return True
-
-    # ---- requests that the gateway answers -----------------------------------------------------------------------------------
-
-    def _hello(self, request: Hello, message: RequestMessage, routing_id: bytes, now: float) -> Welcome:
-        if ":" in request.client_id:
-            raise InvalidParameters(
-                "a client id has no colon", next_step="make another id: its topics are client:ID and client:ID:N", field="client_id"
-            )
-        self.peers.hello(request, now)
-        settings = self._settings
-        return Welcome(settings.software, settings.events, round(settings.heartbeat_s * 1000), self.connection.now)
-
-    def _goodbye(self, request: Goodbye, message: RequestMessage, routing_id: bytes, now: float) -> None:
-        self.peers.goodbye(message.client)
-
-    def _ping(self, request: Ping, message: RequestMessage, routing_id: bytes, now: float) -> Pong:
-        return Pong(self.connection.state.value, self._supervision.watch.age_ms(now))
-
-    def _status(self, request: Any, message: RequestMessage, routing_id: bytes, now: float) -> Any:
-        peer = self.peers.find(message.client, now)
-        return overview(self, self._supervision, self._settings.software, now - self._started, peer, now)
-
-    def _history(self, request: GetConnectionHistory, message: RequestMessage, routing_id: bytes, now: float) -> ConnectionHistory:
-        return ConnectionHistory(tuple(self.connection.history)[-request.count :])
-
-    def _reconnect(self, request: Reconnect, message: RequestMessage, routing_id: bytes, now: float) -> ConnectionState:
-        peer = self.peers.find(message.client, now)
-        return self.reconnect(f"{peer.name if peer else 'a client'} asked the bridge to attach anew", now)
-
     # ---- answers -------------------------------------------------------------------------------------------------------------
 
     def reply(self, routing_id: bytes, request_id: str, outcome: bytes | BridgeError, now: float) -> None:
@@ -358,12 +297,10 @@ class Gateway:
             frame = codec.encode_reply(request_id, epoch, time_msc, outcome)
         self.replies.append((routing_id, frame))
 
-    def _answer(self, routing_id: bytes, message: RequestMessage, result: Any, now: float) -> None:
-        self.reply(routing_id, message.id, result if isinstance(result, BridgeError) else codec.pack(result), now)
-
     def _give(self, answers: list[SnapshotAnswer], now: float) -> None:
         for waiting, snapshots in answers:
-            self._answer(waiting.routing_id, waiting.message, snapshots, now)
+            outcome = snapshots if isinstance(snapshots, BridgeError) else codec.pack(snapshots)
+            self.reply(waiting.routing_id, waiting.message.id, outcome, now)
 
     # ---- what the session says -----------------------------------------------------------------------------------------------
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import get_args, get_type_hints
+from typing import Literal, get_args, get_type_hints
 
 import pytest
 
-from bridge.connection import READS, TRADES, TRANSITIONS, Connection, ImpossibleTransition, State, Trigger
-from bridge.replies import ConnectionState
+from bridge.connection import HISTORY, READS, TRADES, TRANSITIONS, Connection, ImpossibleTransition, State, Trigger
+from bridge.replies import Condition, ConnectionState
+from tests.state_diagram import DRAWN, PAGE, diagram
 
 PATHS: dict[State, tuple[Trigger, ...]] = {
     State.STOPPED: (),
@@ -87,3 +88,24 @@ def test_the_message_knows_every_state() -> None:
 @pytest.mark.parametrize("state", State)
 def test_a_bridge_that_runs_can_be_stopped(state: State) -> None:
     assert (Trigger.STOP in TRANSITIONS[state]) == (state not in (State.STOPPED, State.STOPPING))
+
+
+def test_the_page_shows_the_table() -> None:
+    drawn = DRAWN.findall(PAGE.read_text("utf-8"))
+    assert drawn == [diagram()], "run: python -m tests.state_diagram"
+
+
+def test_the_history_is_bounded() -> None:
+    connection = connection_in(State.RECONNECTING)
+    for number in range(2 * HISTORY):
+        connection.fire(Trigger.SESSION_EXITED, number, cause=f"{number}")
+    assert len(connection.history) == HISTORY
+    assert connection.history[-1] is connection.now
+
+
+@pytest.mark.parametrize(("stops", "trading"), [("nothing", True), ("trading", False)])
+def test_trading_depends_on_the_conditions(stops: Literal["nothing", "trading"], trading: bool) -> None:
+    connection = connection_in(State.CONNECTING)
+    condition = Condition("algo_trading_off", "off", "switch it on", 1, stops)
+    assert connection.fire(Trigger.ATTACHED, 1, cause="attached", conditions=(condition,)).trading is trading
+    assert not connection.fire(Trigger.IMPAIRED, 2, cause="offline").trading

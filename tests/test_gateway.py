@@ -163,7 +163,7 @@ def test_every_message_gets_one_answer_whatever_it_is(frames: list[bytes]) -> No
 
 def test_a_fault_of_ours_is_answered_and_told() -> None:
     bench = Bench().connect()
-    bench.gateway._local["ping"] = lambda *given: 1 / 0
+    bench.gateway._reception._answers["ping"] = lambda *given: 1 / 0
     bench.ask(Ping())
     assert isinstance(bench.error(), InternalError)
     assert "ZeroDivisionError" in bench.bodies("log")[0].message

@@ -26,6 +26,7 @@ ORPHANED = 3
 def main() -> int:
     """Serve until told to stop; the exit code."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    _no_core_dump()
     descriptor = sys.stdin.fileno()
     line = _first_line(descriptor)
     try:
@@ -39,6 +40,14 @@ def main() -> int:
         return run(settings, context)
     finally:
         context.destroy(0)
+
+
+def _no_core_dump() -> None:
+    """The password is in this process's memory. Windows writes no dumps unless it was told to."""
+    if sys.platform != "win32":
+        import resource  # noqa: PLC0415 - there is none on Windows
+
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
 
 def _first_line(descriptor: int) -> bytes:

@@ -1,7 +1,7 @@
 """The session without its socket: messages of the gateway and the time go in, messages to the gateway come out.
 
-A step makes at most one call to the terminal, so that an order that arrives is begun at most one call later. Excepted are an attach,
-and the cheap question whose account it is, which belongs to an order and to what is read of an account.
+A step makes at most one call to the terminal, so that an order that arrives is begun at most one call later. Excepted are an
+attach, and the cheap question whose account it is, which belongs to an order and to what is read of an account.
 """
 
 from __future__ import annotations
