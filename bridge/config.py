@@ -8,6 +8,7 @@ requests = "tcp://127.0.0.1:5555"
 events = "tcp://127.0.0.1:5556"
 restarts_per_hour = 30
 grace_s = 1.0
+replay_mib = 64
 
 [mt5]
 login = 5000001
@@ -51,6 +52,7 @@ class BridgeSection(Struct, frozen=True, forbid_unknown_fields=True):
     events: str = DEFAULT_EVENTS
     restarts_per_hour: Annotated[int, Meta(ge=1, le=1_000_000)] = 30
     grace_s: Annotated[float, Meta(ge=0, le=600)] = 1.0
+    replay_mib: Annotated[int, Meta(ge=0, le=65_536)] = 64
 
 
 class Mt5Section(Struct, frozen=True, forbid_unknown_fields=True):

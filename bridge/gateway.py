@@ -27,6 +27,7 @@ from bridge.messages import FOREIGN, LATE, GetSnapshot, Request, RequestMessage,
 from bridge.peers import Peer, PeerTable
 from bridge.reception import Reception
 from bridge.replies import ConnectionState, Heartbeat, LogRecord
+from bridge.ring import OVERHEAD_BYTES, Ring
 from bridge.session import link
 from bridge.snapshots import SnapshotAnswer, SnapshotDesk
 from bridge.streams import Streams
@@ -39,7 +40,7 @@ from bridge.watch import WatchSettings
 class GatewaySettings:
     """`events` is the endpoint that clients are told; times in seconds. `grace_s` is how long after a call's deadline the
     session may take to say that it did not begin it; `stop_grace_s` how long clients may take to leave before the bridge ends;
-    `identity` the account that the configuration names."""
+    `identity` the account that the configuration names; `replay_bytes` how much of what was published is kept."""
 
     software: str
     epoch: int
@@ -52,6 +53,7 @@ class GatewaySettings:
     longest_deadline_s: float = 300.0
     grace_s: float = 0.25
     stop_grace_s: float = 1.0
+    replay_bytes: int = 64 << 20
     identity: Identity = field(default_factory=Identity)
     max_pending: int = 1_000
     watch: WatchSettings = field(default_factory=WatchSettings)
@@ -74,7 +76,8 @@ class Gateway:
             ("requests", "malformed", "refused_subscriptions", "sessions_started", "events"), 0
         )
         self.connection = Connection()
-        self.topics = TopicTable(settings.linger_s)
+        self._ring = Ring(settings.replay_bytes)
+        self.topics = TopicTable(settings.linger_s, ring=self._ring)
         self.peers = PeerTable()
         self._snapshots = SnapshotDesk(self.topics, settings.max_pending)
         self._supervision = Supervision(self, settings, random or Random())  # noqa: S311 - jitter
@@ -206,7 +209,14 @@ class Gateway:
                 topic.body = body
                 if topic.resumed and not flags & FOREIGN:
                     topic.remember(body)
-            frames.append(encode(topic.prefix, epoch, sequence, time_us, flags, body))
+            frame = encode(topic.prefix, epoch, sequence, time_us, flags, body)
+            frames.append(frame)
+            pool = topic.pool
+            if pool is not None:
+                topic.frames.append(frame)
+                pool.order.append(topic.frames)
+                pool.size += len(frame) + OVERHEAD_BYTES
+        self._ring.trim()
         self.counters["events"] += len(events)
 
     def receive_subscription(self, frame: bytes, now: float) -> bool:

@@ -32,6 +32,7 @@ from bridge.replies import (
     Pong,
     Positions,
     Records,
+    Replayed,
     Snapshots,
     Status,
     Subscribed,
@@ -177,10 +178,24 @@ class Reconnect(Request[ConnectionState]):
 
 @dataclass(frozen=True, slots=True)
 class GetSnapshot(Request[Snapshots]):
-    """The newest event of each topic; starts the stream if it is not running, and fails for a symbol that does not exist."""
+    """The newest event of each topic; starts the stream if it is not running, and fails for a symbol that does not exist. With
+    `rows` also all that was published of the newest second, of ticks: their place in the terminal's history."""
 
     method: ClassVar[str] = "snapshot"
     topics: Annotated[tuple[Topic, ...], Meta(min_length=1, max_length=2_000)]
+    rows: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class GetReplay(Request[Replayed]):
+    """Events of a topic that were published before, from `from_sequence` to `to_sequence` (both included; without it, to the
+    newest); or with `since_us` those published at or after that time of the bridge's clock."""
+
+    method: ClassVar[str] = "replay"
+    topic: Topic
+    from_sequence: Annotated[int, Meta(ge=1, le=2**53)] = 1
+    to_sequence: Annotated[int, Meta(ge=1, le=2**53)] | None = None
+    since_us: Annotated[int, Meta(ge=0, le=2**53)] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -337,9 +352,9 @@ class CalcProfit(Request[Money]):
 
 
 _REQUESTS: tuple[type[Request[Any]], ...] = (
-    Hello, Goodbye, Ping, GetStatus, GetConnectionHistory, Reconnect, GetSnapshot, GetAccount, GetTerminal, GetSymbols, GetSymbol,
-    FindSymbol, GetTick, GetRates, GetTicks, GetPositions, GetOrders, GetHistoryOrders, GetDeals, CheckOrder, SendOrder, CalcMargin,
-    CalcProfit,
+    Hello, Goodbye, Ping, GetStatus, GetConnectionHistory, Reconnect, GetSnapshot, GetReplay, GetAccount, GetTerminal, GetSymbols,
+    GetSymbol, FindSymbol, GetTick, GetRates, GetTicks, GetPositions, GetOrders, GetHistoryOrders, GetDeals, CheckOrder, SendOrder,
+    CalcMargin, CalcProfit,
 )  # fmt: skip
 
 REQUESTS: dict[str, type[Request[Any]]] = {kind.method: kind for kind in _REQUESTS}

@@ -11,9 +11,21 @@ from typing import TYPE_CHECKING, Any
 from bridge import codec
 from bridge.connection import State
 from bridge.errors import InvalidParameters
-from bridge.messages import GetConnectionHistory, GetStatus, GetTick, Goodbye, Hello, Ping, Reconnect, Request, RequestMessage
+from bridge.messages import (
+    GetConnectionHistory,
+    GetReplay,
+    GetStatus,
+    GetTick,
+    Goodbye,
+    Hello,
+    Ping,
+    Reconnect,
+    Request,
+    RequestMessage,
+)
 from bridge.overview import overview
-from bridge.replies import ConnectionHistory, ConnectionState, LastTick, Pong, Status, Welcome
+from bridge.replies import ConnectionHistory, ConnectionState, LastTick, Pong, Replayed, Status, Welcome
+from bridge.ring import cut, first_since
 from bridge.topics import Stream
 
 if TYPE_CHECKING:
@@ -36,6 +48,7 @@ class Reception:
             "status": self._status,
             "connection_history": self._history,
             "reconnect": self._reconnect,
+            "replay": self._replay,
         }
 
     def answer(self, request: Request[Any], message: RequestMessage, now: float) -> bytes | None:
@@ -79,6 +92,22 @@ class Reception:
 
     def _history(self, request: GetConnectionHistory, message: RequestMessage, now: float) -> ConnectionHistory:
         return ConnectionHistory(tuple(self._gateway.connection.history)[-request.count :])
+
+    def _replay(self, request: GetReplay, message: RequestMessage, now: float) -> Replayed:
+        topic = self._gateway.topics.find(request.topic + "\0")
+        if topic is None or topic.pool is None:
+            raise InvalidParameters(
+                f"nothing was published on {request.topic!r}", next_step="subscribe it first", field="topic", value=request.topic
+            )
+        newest = topic.sequence
+        first = request.from_sequence
+        if request.since_us is not None:
+            first = max(first, first_since(topic.frames, newest, request.since_us))
+        last = newest if request.to_sequence is None else min(request.to_sequence, newest)
+        if request.to_sequence is not None and request.to_sequence < request.from_sequence:
+            raise InvalidParameters("to_sequence comes before from_sequence", field="to_sequence", value=request.to_sequence)
+        found, events = cut(topic.frames, newest, first, last)
+        return Replayed(topic.name, found, max(0, min(found, last + 1) - first), newest, events)
 
     def _reconnect(self, request: Reconnect, message: RequestMessage, now: float) -> ConnectionState:
         peer = self._gateway.peers.find(message.client, now)

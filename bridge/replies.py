@@ -10,7 +10,6 @@ from msgspec import Raw
 from bridge.records import Symbol
 from bridge.trading import Deal, Order, OrderResult, Position
 
-
 Reason = Literal[
     "",
     "attached", "bridge", "session_exited", "session_hung", "too_many_restarts", "settings",
@@ -197,6 +196,7 @@ class TopicSnapshot:
     pending: bool
     flags: int
     body: Raw
+    rows: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,6 +204,19 @@ class Snapshots:
     """Reply to `snapshot`, one entry for each topic asked for, in the same order."""
 
     topics: tuple[TopicSnapshot, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Replayed:
+    """Reply to `replay`: `events` are frames as they were published, the first of them with sequence `first`; of those asked for
+    `missing` are not kept any more (they come before `first`). `newest` is the topic's newest sequence: ask again for what is
+    still missing after the last event, at most 2,000 or 1 MiB of them come at once."""
+
+    topic: str
+    first: int
+    missing: int
+    newest: int
+    events: tuple[bytes, ...]
 
 
 @dataclass(frozen=True, slots=True)

@@ -61,6 +61,7 @@ def serve(settings: Settings, announce: Callable[[str, str], Any], configuration
                 wall_us=wall_us,
                 events=events_endpoint,
                 stop_grace_s=settings.bridge.grace_s,
+                replay_bytes=settings.bridge.replay_mib << 20,
                 watch=WatchSettings(restarts_per_hour=settings.bridge.restarts_per_hour),
             ),
             started=time.monotonic(),

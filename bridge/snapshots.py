@@ -21,6 +21,7 @@ class Waiting:
     routing_id: bytes
     deadline_s: float
     topics: tuple[TopicState, ...]
+    rows: bool = False
     settled: int = 0
 
     def complete(self) -> bool:
@@ -63,7 +64,7 @@ class SnapshotDesk:
         if not self._topics.has_room_for(sum(self._topics.find(name + "\0") is None for name in request.topics)):
             raise Busy("there are too many topics", next_step="ask for fewer, or wait until unused ones are forgotten")
         topics = tuple(self._topics.topic(name) for name in request.topics)
-        self._waiting.append(Waiting(message, routing_id, deadline_s, topics))
+        self._waiting.append(Waiting(message, routing_id, deadline_s, topics, request.rows))
         # By name, for a topic may be asked for twice.
         idle = {topic.name: topic for topic in topics if topic.streamed and topic.stream in (Stream.IDLE, Stream.FAILED)}
         for topic in idle.values():
@@ -91,10 +92,10 @@ def _answer(waiting: Waiting) -> Snapshots | BridgeError:
     for topic in waiting.topics:
         if topic.error is not None:
             return topic.error
-    return Snapshots(tuple(_snapshot(topic) for topic in waiting.topics))
+    return Snapshots(tuple(_snapshot(topic, waiting.rows) for topic in waiting.topics))
 
 
-def _snapshot(topic: TopicState) -> TopicSnapshot:
+def _snapshot(topic: TopicState, rows: bool) -> TopicSnapshot:
     pending = topic.streamed and topic.stream is not Stream.LIVE
     body = Raw(codec.pack(topic.newest()))
-    return TopicSnapshot(topic.name, topic.sequence, pending, topic.flags, body)
+    return TopicSnapshot(topic.name, topic.sequence, pending, topic.flags, body, topic.rows() if rows else b"")

@@ -14,6 +14,7 @@ from typing import Any
 
 from bridge.codec import MAX_TOPIC_BYTES
 from bridge.errors import BridgeError
+from bridge.ring import Pool, Ring
 from bridge.ticks import RECORD_BYTES
 
 STREAMED = ("tick:", "bar:", "forming:", "account\0", "trade\0")
@@ -39,6 +40,8 @@ RESUMED = ("tick:", "bar:")
 """Families whose streams a new session continues without a hole."""
 RECENT = 512
 """Bodies kept for that: more than a session sends of one symbol in a second of server time."""
+MOST_ROWS = 20_000
+"""Rows of the newest second that a snapshot tells, at most: the last ones."""
 TIME_BYTES = 8
 """A record begins with its time in seconds."""
 
@@ -66,6 +69,8 @@ class TopicState:
     body: Any = None
     published_s: float | None = None
     recent: deque[bytes] = field(default_factory=lambda: deque(maxlen=RECENT))
+    frames: deque[bytes] = field(default_factory=deque)
+    pool: Pool | None = None
     kept: bytes | None = None
     error: BridgeError | None = None
     linger_until_s: float | None = None
@@ -90,6 +95,10 @@ class TopicState:
     def lasting(self) -> bool:
         """Whether a subscriber has to notice when it misses the newest event; not so for proofs and heartbeats."""
         return not self.name.startswith("client:") and self.name != "heartbeat"
+
+    def rows(self) -> bytes:
+        """All that was published of the newest second, of ticks."""
+        return b"".join(self.recent)[-MOST_ROWS * RECORD_BYTES :] if self.name.startswith("tick:") else b""
 
     def resume(self) -> bytes | None:
         """What a new session needs to go on where the last one ended: what that gave to keep; of bars the last, of ticks all those
@@ -126,7 +135,8 @@ class TopicState:
 class TopicTable:
     """All topics ever seen in this epoch, by name."""
 
-    def __init__(self, linger_s: float, limit: int = 100_000) -> None:
+    def __init__(self, linger_s: float, limit: int = 100_000, ring: Ring | None = None) -> None:
+        self._ring = ring or Ring(0)
         self._linger_s = linger_s
         self._limit = limit
         self._by_wire: dict[str, TopicState] = {}
@@ -140,7 +150,7 @@ class TopicTable:
         wire = name + "\0"
         state = self._by_wire.get(wire)
         if state is None:
-            state = self._by_wire[wire] = TopicState(name, wire, wire.encode())
+            state = self._by_wire[wire] = TopicState(name, wire, wire.encode(), pool=self._ring.pool(name))
         return state
 
     def has_room_for(self, count: int) -> bool:
@@ -163,7 +173,7 @@ class TopicTable:
             if not name or "\0" in name or len(wire) > MAX_TOPIC_BYTES or not self.has_room_for(1):
                 self.refused += 1
                 return None
-            state = self._by_wire[text] = TopicState(name, text, wire)
+            state = self._by_wire[text] = TopicState(name, text, wire, pool=self._ring.pool(name))
         state.subscribers += 1
         state.linger_until_s = None
         return state
@@ -211,7 +221,8 @@ class TopicTable:
         for state in over:
             if not state.sequence:
                 del self._by_wire[state.wire]
-            elif state.resumed and not state.wire.startswith(prefixes):  # no prefix goes on with it
+            elif (state.resumed or state.name == "trade") and not state.wire.startswith(prefixes):  # no prefix goes on with it
                 state.recent.clear()
+                state.frames = deque()
                 state.sequence += 1
         return over

@@ -70,7 +70,7 @@ def run(terminal: FakeTerminal) -> Run:
 def test_ticks_follow_the_snapshot(run: Run, terminal: FakeTerminal) -> None:
     terminal.visible.clear()
     terminal.ticks["EURUSD"] = tick(0) + tick(10)
-    assert run.start("tick:EURUSD") == tick(10)
+    assert run.start("tick:EURUSD") == tick(0) + tick(10), "all of the newest second"
     assert terminal.visible == {"EURUSD"}
     assert run.records() == []
     terminal.ticks["EURUSD"] += tick(10, 1.5) + tick(700) + tick(1200)
@@ -130,7 +130,7 @@ def test_a_burst_arrives_in_batches(run: Run, terminal: FakeTerminal) -> None:
 def test_many_ticks_in_the_second_of_the_snapshot(run: Run, terminal: FakeTerminal) -> None:
     history = [tick(number // 10, bid=number) for number in range(3000)]
     terminal.ticks["EURUSD"] = b"".join(history)
-    assert run.start("tick:EURUSD") == history[-1]
+    assert run.start("tick:EURUSD") == b"".join(history)
     terminal.ticks["EURUSD"] += tick(301)
     assert run.records() == [tick(301)]
 
@@ -219,7 +219,7 @@ def test_market_watch_is_streamed_by_prefix(run: Run, terminal: FakeTerminal) ->
     for name in terminal.names:
         terminal.ticks[name] += tick(2)
     assert sorted(run.pass_time(1)) == [("tick:EURUSD", 0, tick(2)), ("tick:GBPUSD", 0, tick(2))]
-    assert run.start("tick:EURUSD") == tick(2)
+    assert run.start("tick:EURUSD") == tick(0) + tick(1) + tick(2)
     run.feed.stop("tick:*")
     for name in terminal.names:
         terminal.ticks[name] += tick(3)

@@ -186,8 +186,9 @@ class TickStream:
         self.due = now + REREAD_S if self.settled and resume is None else now
 
     def body(self) -> bytes | None:
-        """The last delivered record."""
-        return self._last
+        """The delivered records of the newest second; at least the last one."""
+        rows = b"" if self._tail is None else self._tail.rows
+        return rows if self._last is not None and rows.endswith(self._last) else self._last
 
     def without_history(self) -> None:
         """Begin after the last tick that the terminal shows."""

@@ -50,6 +50,11 @@ class Tail:
             self._advance(rows, [])
             self._remember(rows)
 
+    @property
+    def rows(self) -> bytes:
+        """The delivered rows of the newest second."""
+        return self._tail
+
     def question(self, hint_s: int) -> tuple[int, int]:
         """From which second, and how many rows, to ask when the newest tick is known to be of second `hint_s`.
 
