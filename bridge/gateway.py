@@ -170,6 +170,11 @@ class Gateway:
         """Whether the terminal is logged in to another account than the bridge's."""
         return self._supervision.standing.foreign
 
+    def server_s(self, now: float) -> float | None:
+        """The trade server's time, where its clock is known."""
+        offset_s = self._supervision.standing.offset(now).offset_s
+        return None if offset_s is None else self.time_us(now) / 1e6 + offset_s
+
     @property
     def orders_under_way(self) -> bool:
         """Whether the session has an order to answer."""
@@ -281,7 +286,7 @@ class Gateway:
         if known is not None:
             self.reply(routing_id, message.id, known, now)
             return
-        self._calls.forward(routing_id, message, request, peer, deadline_s)
+        self._calls.forward(routing_id, message, request, peer, deadline_s, now)
 
     def _deadline(self, message: RequestMessage, order: bool, now: float) -> float:
         settings = self._settings
@@ -353,13 +358,14 @@ class Gateway:
     def streams_paused(self, now: float) -> None:
         """No stream is sent at present; who waits for a snapshot is told that it is pending."""
         self._streams.paused()
+        self._calls.shared.clear()
         self._give(self._snapshots.complete(attached=False), now)
 
     def account_is_ours(self, ours: bool, now: float) -> None:
-        """The terminal was logged in to another account, or to the bridge's again: then what was missed is sent as found
+        """The terminal is logged in to another account, or to the bridge's again: then what was missed is sent as found
         afterwards, from where the bridge's own data ended."""
-        self._foreign = 0 if ours else FOREIGN
-        if ours and self.attached:
+        was_foreign, self._foreign = self._foreign, 0 if ours else FOREIGN
+        if ours and was_foreign and self.attached:
             self._streams.restarted(now)
 
     def streams_resumed(self) -> None:

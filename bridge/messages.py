@@ -250,7 +250,8 @@ class GetTick(Request[LastTick]):
 @dataclass(frozen=True, slots=True)
 class GetRates(Request[Records]):
     """Bars. By position: `count` bars ending `start` bars before the forming one. By time: with `to_s`, the last `count` bars that
-    opened at or before it; with `from_s` and `to_s`, those that opened between them, both included, and at most `count`."""
+    opened at or before it; with `from_s` and `to_s`, those that opened between them, both included, and at most `count`.
+    Clients that ask the same share an answer, for a short time with its age, unless they want it `fresh`."""
 
     method: ClassVar[str] = "rates"
     symbol: Name
@@ -259,17 +260,19 @@ class GetRates(Request[Records]):
     start: Annotated[int, Meta(ge=0, le=2**31 - 1)] = 0
     from_s: ServerTime | None = None
     to_s: ServerTime | None = None
+    fresh: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class GetTicks(Request[Records]):
-    """The first `count` ticks at or after `from_s`."""
+    """The first `count` ticks at or after `from_s`; `fresh` as for bars."""
 
     method: ClassVar[str] = "ticks"
     symbol: Name
     from_s: ServerTime
     count: Annotated[int, Meta(ge=1, le=MAX_ROWS)] = MAX_ROWS
     kind: Literal["all", "info", "trade"] = "all"
+    fresh: bool = False
 
 
 @dataclass(frozen=True, slots=True)

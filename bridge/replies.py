@@ -230,10 +230,11 @@ class LastTick:
 
 @dataclass(frozen=True, slots=True)
 class Records:
-    """Reply to `rates` and `ticks`: packed records of 60 bytes, oldest first."""
+    """Reply to `rates` and `ticks`: packed records of 60 bytes, oldest first; `age_ms` is how long ago the terminal gave them."""
 
     rows: int
     records: bytes
+    age_ms: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,8 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 RECORD_BYTES = 60
+TIME_BYTES = 8
+"""A record begins with its time in seconds."""
 TICK_STRUCT = struct.Struct("<qdddQqId")
 BAR_STRUCT = struct.Struct("<qddddQiQ")
 

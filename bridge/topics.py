@@ -15,7 +15,7 @@ from typing import Any
 from bridge.codec import MAX_TOPIC_BYTES
 from bridge.errors import BridgeError
 from bridge.ring import Pool, Ring
-from bridge.ticks import RECORD_BYTES
+from bridge.ticks import RECORD_BYTES, TIME_BYTES
 
 STREAMED = ("tick:", "bar:", "forming:", "account\0", "trade\0")
 """How a subscription begins that the session has to serve; all others are served by the gateway, or by nobody."""
@@ -42,8 +42,6 @@ RECENT = 512
 """Bodies kept for that: more than a session sends of one symbol in a second of server time."""
 MOST_ROWS = 20_000
 """Rows of the newest second that a snapshot tells, at most: the last ones."""
-TIME_BYTES = 8
-"""A record begins with its time in seconds."""
 
 
 class Stream(StrEnum):

@@ -130,7 +130,8 @@ class Publish(Struct, frozen=True, array_like=True, tag="publish"):
 
 
 class Started(Struct, frozen=True, array_like=True, tag="started"):
-    """A stream runs; `body` is the newest state before its first event (of ticks all of its newest second), or None when there is none; `kept` as in `Publish`."""
+    """A stream runs; `body` is the newest state before its first event (of ticks all of the newest second), or None when there is
+    none; `kept` as in `Publish`."""
 
     topic: str
     body: bytes | None
