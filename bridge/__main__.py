@@ -4,6 +4,7 @@ start fast."""
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -57,6 +58,7 @@ def serve(config: Path | None, **flags: str | None) -> None:
 
     given = {("bridge", name): value for name, value in flags.items() if value is not None}
     configuration = Configuration(given, config)
+    os.environ.pop("MT5_PASSWORD", None)  # whatever is started from here does not need it
     announce = lambda requests, events: click.echo(f"requests {requests} events {events}")  # noqa: E731 - one line
     run(configuration.settings, announce, configuration)
 

@@ -9,7 +9,6 @@ from bridge.codec import plain_body
 from bridge.replies import ClockOffset, Condition, ConnectionState, LinkStatus, Status
 from clients import events
 
-STATES_WITHOUT_WORRY = ("connected",)
 _AGES: tuple[tuple[int, str], ...] = ((172_800_000, "d"), (7_200_000, "h"), (120_000, "min"), (1_000, "s"))
 """From how many milliseconds on an age is told in a unit."""
 _UNIT_MS = {"d": 86_400_000, "h": 3_600_000, "min": 60_000, "s": 1_000}
@@ -45,7 +44,7 @@ def _state_line(state: ConnectionState, since: str) -> str:
     line = f"{state.state}{reason}: {state.cause}{since}"
     if state.cause_code is not None:
         line += f" [{state.cause_code}]"
-    if state.next_step and state.state not in STATES_WITHOUT_WORRY:
+    if state.next_step not in ("", "none"):
         line += f"; next step: {state.next_step}"
     return line
 
@@ -60,7 +59,7 @@ def condition_line(condition: Condition) -> str:
 def offset_text(offset: ClockOffset, now_msc: int) -> str:
     """The trade server's clock against UTC, with the age of the measurement and what it is worth."""
     if offset.offset_s is None:
-        return "not known: nothing has been quoted yet"
+        return "not known yet"
     minutes = abs(offset.offset_s) // 60
     sign = "-" if offset.offset_s < 0 else "+"
     measured = age(None if offset.measured_msc is None else max(0, now_msc - offset.measured_msc))

@@ -5,15 +5,22 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from bridge.replies import ClientStatus, ConnectionState, LogRecord, Status, TopicStatus
-from bridge.report import connection_line, event_line, event_object, status_lines
+import pytest
+
+from bridge.replies import ClientStatus, ClockOffset, Condition, ConnectionState, LinkStatus, LogRecord, Status, TopicStatus
+from bridge.report import age, condition_line, connection_line, event_line, event_object, history_line, offset_text, status_lines
 from bridge.ticks import BAR_STRUCT, TICK_STRUCT
 from clients import events
 
 HEAD: dict[str, Any] = {"epoch": 7, "sequence": 3, "time_us": 1_700_000_000_000_000, "flags": 0, "snapshot": False}
 TICK = TICK_STRUCT.pack(1_700_000_000, 1.1, 1.2, 0.0, 0, 1_700_000_000_123, 6, 0.0)
 BAR = BAR_STRUCT.pack(1_700_000_000, 1.0, 2.0, 0.5, 1.5, 42, 3, 0)
-LOST = ConnectionState("reconnecting", "the terminal closed", 1_700_000_000_000, "wait", cause_code=-10_004)
+NOW_MSC = 1_700_000_000_000
+LOST = ConnectionState(
+    "reconnecting", "the terminal closed", NOW_MSC, "wait", cause_code=-10_004, reason="link_lost", at_msc=NOW_MSC + 60_000
+)
+OFF = Condition("algo_trading_off", "the button is off", "press it", NOW_MSC, "trading")
+GONE = Condition("symbol_gone", "X is not there any more", "use Y", NOW_MSC, "nothing")
 
 
 def test_a_state_that_needs_somebody_names_the_next_step() -> None:
@@ -23,6 +30,73 @@ def test_a_state_that_needs_somebody_names_the_next_step() -> None:
     assert "[-10004]" in line
     assert "2023-11-14 22:13:20" in line
     assert "next step" not in connection_line(ConnectionState("connected", "fine", 0, "none"))
+    assert connection_line(ConnectionState("connected", "the button is off", 0, "press it")).endswith("; next step: press it")
+
+
+def test_a_state_names_its_reason() -> None:
+    assert connection_line(LOST).startswith("reconnecting [link_lost]: the terminal closed (since ")
+    assert connection_line(ConnectionState("connecting", "attaching", 0)).startswith("connecting: attaching")
+
+
+def test_a_line_of_the_past_has_everything() -> None:
+    """Time of the event, state, reason, cause, code, next step."""
+    assert history_line(LOST) == (
+        "2023-11-14 22:14:20.000 UTC reconnecting [link_lost]: the terminal closed [-10004]; next step: wait"
+    )
+    assert history_line(ConnectionState("starting", "it starts", NOW_MSC)) == "2023-11-14 22:13:20.000 UTC starting: it starts"
+
+
+def test_a_condition_tells_what_it_stops() -> None:
+    assert condition_line(OFF) == (
+        "algo_trading_off: the button is off (stops trading, since 2023-11-14 22:13:20.000 UTC); next step: press it"
+    )
+    assert "stops" not in condition_line(GONE)
+
+
+@pytest.mark.parametrize(
+    ("age_ms", "words"),
+    [
+        (None, "never"), (0, "0 ms ago"), (999, "999 ms ago"), (1_000, "1 s ago"), (119_999, "119 s ago"), (120_000, "2 min ago"),
+        (7_199_999, "119 min ago"), (7_200_000, "2 h ago"), (172_800_000, "2 d ago"),
+    ],
+)  # fmt: skip
+def test_an_age_is_told_in_the_unit_that_fits(age_ms: int | None, words: str) -> None:
+    assert age(age_ms) == words
+
+
+@pytest.mark.parametrize(
+    ("offset_s", "words"),
+    [(0, "UTC+0:00"), (10_800, "UTC+3:00"), (-12_600, "UTC-3:30"), (20_700, "UTC+5:45"), (-900, "UTC-0:15")],
+)
+def test_the_clock_of_the_server(offset_s: int, words: str) -> None:
+    told = offset_text(ClockOffset(offset_s, NOW_MSC, "low", 1), NOW_MSC + 12_000)
+    assert told == f"{words}, measured 12 s ago by 1 symbol, confidence low"
+    assert offset_text(ClockOffset(), NOW_MSC) == "not known yet"
+
+
+def test_status_names_links_conditions_and_the_clock() -> None:
+    connection = ConnectionState(
+        "connected", "fine", NOW_MSC, login=5, server="Demo", conditions=(OFF, GONE), clock=ClockOffset(7_200, NOW_MSC, "high", 3)
+    )
+    links = (
+        LinkStatus("broker_terminal", False, 120, "the terminal is offline"), LinkStatus("terminal_session", True, 0),
+        LinkStatus("session_gateway", True, 3_000), LinkStatus("gateway_client", None, None), LinkStatus("client", True, 1),
+    )  # fmt: skip
+    status = Status("1.2.3", False, 1.0, connection, 12, 42, (), (), {}, links)
+    lines = status_lines(status, NOW_MSC + 1_000)
+    assert "account 5 at Demo: ORDERS ARE NOT PASSED ON" in lines
+    assert "server clock: UTC+2:00, measured 1 s ago by 3 symbols, confidence high" in lines
+    assert [line.split(":")[0].strip() for line in lines[lines.index("conditions: 2") + 1 :][:2]] == [
+        "algo_trading_off",
+        "symbol_gone",
+    ]
+    assert lines[lines.index("links: 5") + 1 :][:5] == [
+        "  broker_terminal: DOWN, last sign 120 ms ago, the terminal is offline",
+        "  terminal_session: up, last sign 0 ms ago",
+        "  session_gateway: up, last sign 3 s ago",
+        "  gateway_client: not known, last sign never",
+        "  client: up, last sign 1 ms ago",
+    ]
 
 
 def test_status_names_clients_and_topics() -> None:
@@ -37,7 +111,7 @@ def test_status_names_clients_and_topics() -> None:
         topics=(TopicStatus("tick:EURUSD", 8, 2, "live"),),
         counters={},
     )
-    text = "\n".join(status_lines(status))
+    text = "\n".join(status_lines(status, NOW_MSC))
     for word in ("NOT HEALTHY", "alpha", "tick:EURUSD", "sequence 8", "never", "reconnecting"):
         assert word in text
     gone = [line for line in text.splitlines() if "NO EVENT CONNECTION" in line]
