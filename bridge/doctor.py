@@ -28,7 +28,7 @@ from bridge.doctor_facts import Facts, Folder, Look, Machine, PasswordFile, Plac
 from bridge.doctor_look import ask_running, start_and_ask
 from bridge.errors import BridgeError, ConfigError
 from bridge.origins import Origins, origins
-from bridge.sockets import LIBZMQ, check_libzmq, check_loopback
+from bridge.sockets import check_libzmq, check_loopback
 
 TERMINAL = "terminal64.exe"
 ANSWER_S = 3.0
@@ -115,10 +115,9 @@ def _look(asked: Asked, settings: Settings, ports: Sequence[Port], *, attachable
 
 def _messaging() -> str | Trouble:
     try:
-        check_libzmq()
+        return f"pyzmq {importlib.metadata.version('pyzmq')} with libzmq {check_libzmq()}"
     except ConfigError as error:
         return Trouble(error.message, error.next_step)
-    return f"pyzmq {importlib.metadata.version('pyzmq')} with libzmq {'.'.join(map(str, LIBZMQ))} or newer"
 
 
 def _package() -> str | Trouble:

@@ -27,13 +27,14 @@ class Keys:
         return f"Keys(public={self.public.decode()}, secret=***)"
 
 
-def check_libzmq() -> None:
-    """Raises `ConfigError` where the installed libzmq is too old."""
+def check_libzmq() -> str:
+    """The version of libzmq. Raises `ConfigError` where it is too old."""
     if zmq.zmq_version_info() < LIBZMQ:
         wanted = ".".join(map(str, LIBZMQ))
         raise ConfigError(
             f"libzmq {zmq.zmq_version()} is too old", next_step=f"install a pyzmq that brings libzmq {wanted} or newer"
         )
+    return zmq.zmq_version()
 
 
 def check_loopback(endpoint: str) -> None:

@@ -26,7 +26,9 @@ SHARED = {"messages", "replies", "records", "trading", "ticks", "codec", "errors
 SANS_IO = {
     "bridge.gateway", "bridge.supervision", "bridge.snapshots", "bridge.topics", "bridge.peers", "bridge.outcomes",
     "bridge.connection", "bridge.watch", "bridge.advice", "bridge.session.link", "bridge.codec", "bridge.messages",
-    "bridge.session.core", "clients.session",
+    "bridge.session.core", "clients.session", "bridge.standing", "bridge.conditions", "bridge.clock", "bridge.reception",
+    "bridge.overview", "bridge.ring", "bridge.shared", "bridge.streams", "bridge.calls", "bridge.session.owner",
+    "bridge.session.signs",
 }  # fmt: skip
 """Cores that are given bytes and the time, and reach for neither."""
 OUTSIDE = {
