@@ -147,6 +147,54 @@ def test_version_of_a_disconnected_package_is_an_error(module: Module, terminal:
     assert terminal.version() == (500, 2755, "15 Jan 2021")
 
 
+class Readiness:
+    """Stands in for `Launch`: says what it was told to."""
+
+    def __init__(self, module: Module, reason: str = "") -> None:
+        self.module = module
+        self.reason = reason
+
+    def ready(self, path: str, portable: bool) -> None:
+        self.module.calls.append(("ready", (path, portable), {}))
+        if self.reason:
+            raise TerminalError("attach", 0, "not ready", self.reason)
+
+
+def test_the_package_is_not_let_at_a_terminal_that_is_not_ready(module: Module) -> None:
+    module.answer("shutdown", True)
+    terminal = MetaTrader(module, launch=Readiness(module, "starting"))  # type: ignore[arg-type]
+    with pytest.raises(TerminalError) as caught:
+        terminal.attach(Credentials(path="terminal64.exe", portable=True))
+    assert (caught.value.reason, caught.value.code, caught.value.text) == ("starting", 0, "not ready")
+    assert [(name, given) for name, given, _ in module.calls] == [("shutdown", ()), ("ready", ("terminal64.exe", True))]
+
+
+def test_the_package_connects_to_a_terminal_that_is_ready(module: Module) -> None:
+    module.answer("shutdown", True)
+    module.answer("initialize", True)
+    terminal = MetaTrader(module, launch=Readiness(module))  # type: ignore[arg-type]
+    terminal.attach(Credentials(path="terminal64.exe"))
+    assert [name for name, _, _ in module.calls] == ["shutdown", "ready", "initialize"]
+    module.calls.clear()
+    terminal.attach(Credentials())  # which terminal the package will find is not known before
+    assert [name for name, _, _ in module.calls] == ["initialize"]
+
+
+@pytest.mark.parametrize(
+    ("real", "path", "limit_s"),
+    [
+        (False, None, 13.0),
+        (False, "tcp://127.0.0.1:5557", 13.0),
+        (True, "terminal64.exe", 13.0),
+        (True, None, 113.0),
+        (True, "", 113.0),
+    ],
+)
+def test_how_long_an_attach_may_take(module: Module, real: bool, path: str | None, limit_s: float) -> None:
+    terminal = MetaTrader(module, launch=Readiness(module) if real else None)  # type: ignore[arg-type]
+    assert terminal.attach_limit_s(Credentials(path=path, timeout_ms=3_000)) == limit_s
+
+
 # ---- failures --------------------------------------------------------------------------------------------------------------------
 
 READS: list[tuple[str, Callable[[MetaTrader], Any]]] = [

@@ -14,7 +14,6 @@ from bridge.records import Account, Symbol, TerminalInfo
 from bridge.ticks import Tick
 from bridge.trading import BookLevel, Deal, Order, OrderCheck, OrderResult, Position, TradeRequest
 
-
 ATTACH_MARGIN_S = 10.0
 """What an attach may take beyond the package's own time limit: the reads that follow, on a busy machine."""
 

@@ -5,17 +5,20 @@ What the package does and this module hides (source: MQL5 "Python integration" p
 * a failure is `None` or `False` (`(0, 0, '')` for `version`) and its reason is in the process-wide `last_error()`, which is
   therefore read at once; "nothing found" is `()` or an array without rows;
 * argument overflow is a `SystemError` with the real exception as its cause;
-* `positions_get` takes keywords only, `symbol_info` positions only, `order_send(request=...)` sends an empty request;
+* `positions_get` takes keywords only, `symbol_info` positions only, `order_send(request=...)` sends an empty request, and
+  `order_send(request, **{})` is refused;
 * a `float` field refuses an `int`, an `int` field refuses numpy's integers; a date of 0 means "not given";
-* the first read after connecting may fail with `(-1, 'Terminal: Call failed')` and succeed a moment later.
+* the first read after connecting may fail with `(-1, 'Terminal: Call failed')` and succeed a moment later;
+* `initialize` waits much longer than its time limit for a terminal that is not ready, see `launch`.
 """
 
 from __future__ import annotations
 
 import importlib
+import sys
 import time
 from collections.abc import Callable
-from dataclasses import asdict, fields
+from dataclasses import asdict
 from functools import cache
 from operator import attrgetter
 from typing import Any, TypeVar, get_type_hints
@@ -26,6 +29,7 @@ from bridge.errors import ConfigError
 from bridge.mt5api.structs import RATE_DTYPE, TICK_DTYPE
 from bridge.records import Account, Symbol, TerminalInfo
 from bridge.terminal import Credentials, Terminal, TerminalError
+from bridge.terminal.launch import MUTE_S, Launch
 from bridge.ticks import TIMEFRAMES, Tick
 from bridge.trading import BookLevel, Deal, Order, OrderCheck, OrderResult, Position, TradeRequest
 
@@ -44,17 +48,25 @@ _NO_TICK = Tick(0, 0.0, 0.0, 0.0, 0, 0, 0, 0.0)
 class MetaTrader(Terminal):
     """Drives `module`, which has the functions of the MetaTrader5 package; see `Terminal` for the methods.
 
-    `sleep` waits between the tries of a read that failed for a moment. An order is never tried twice.
+    `sleep` waits between the tries of a read that failed for a moment. An order is never tried twice. `launch` is given with the
+    package itself: it starts the terminal that credentials name, and knows when it can be connected to.
     """
 
-    def __init__(self, module: Any, sleep: Callable[[float], None] = time.sleep) -> None:
+    def __init__(self, module: Any, sleep: Callable[[float], None] = time.sleep, launch: Launch | None = None) -> None:
         self._module = module
         self._sleep = sleep
+        self._launch = launch
 
     # ---- session -----------------------------------------------------------------------------------------------------------------
 
     def attach(self, credentials: Credentials) -> None:
-        """Connect, and log in where credentials name an account that the terminal is not logged in to by then."""
+        """Connect, and log in where credentials name an account that the terminal is not logged in to by then.
+
+        With a `launch` and a path, a terminal that is not ready yet is a `TerminalError` with a reason, at once.
+        """
+        if self._launch is not None and credentials.path:
+            self.detach()  # initialize() does so too; here, an old connection of ours would be taken for another program's
+            self._launch.ready(credentials.path, credentials.portable)
         path = (credentials.path,) if credentials.path else ()
         options: dict[str, Any] = {"timeout": int(credentials.timeout_ms), "portable": bool(credentials.portable)}
         account = _login_options(credentials)
@@ -69,6 +81,12 @@ class MetaTrader(Terminal):
             error = self._error("login")
             self.detach()
             raise error
+
+    def attach_limit_s(self, credentials: Credentials) -> float:
+        """How many seconds `attach` may rightly take. Without a path the package finds and starts a terminal by itself, and waits
+        for it before its time limit begins."""
+        limit_s = super().attach_limit_s(credentials)
+        return limit_s if self._launch is None or credentials.path else limit_s + MUTE_S
 
     def detach(self) -> None:
         """Close the connection; never fails."""
@@ -213,7 +231,9 @@ class MetaTrader(Terminal):
     def _call(self, function: str, *arguments: Any, **options: Any) -> Any:
         """One call as it is; an exception out of the package becomes a `TerminalError`."""
         try:
-            return getattr(self._module, function)(*arguments, **options)
+            call = getattr(self._module, function)
+            # Without options there must be no `**`: the package takes even an empty dict of them for a call by keywords.
+            return call(*arguments, **options) if options else call(*arguments)
         except Exception as error:
             # Only the package's own argument conversion proves that nothing reached the terminal.
             refused = isinstance(error, SystemError) and isinstance(error.__cause__, OverflowError | TypeError)
@@ -265,8 +285,7 @@ def _filter(ticket: int | None, symbol: str | None, group: str | None) -> dict[s
 def _layout(kind: type) -> tuple[Callable[[Any], tuple[Any, ...]], tuple[type, ...]]:
     """How to take a record's fields out of the package's struct, and their types."""
     hints = get_type_hints(kind)
-    names = [field.name for field in fields(kind)]
-    return attrgetter(*names), tuple(hints[name] for name in names)
+    return attrgetter(*hints), tuple(hints.values())
 
 
 def _record(function: str, kind: type[T], struct: Any) -> T:
@@ -344,7 +363,7 @@ def open_terminal(name: str) -> Terminal:
     Raises `ConfigError` when there is no such terminal.
     """
     if name == "metatrader5":
-        return MetaTrader(load_metatrader5())
+        return MetaTrader(load_metatrader5(), launch=Launch() if sys.platform == "win32" else None)
     if name == "simulator":
         return MetaTrader(importlib.import_module("bridge.terminal.simulator.api"))
     module_name, _, attribute = name.partition(":")

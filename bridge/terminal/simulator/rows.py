@@ -14,6 +14,8 @@ _GETTERS: dict[type, Callable[[Any], tuple[Any, ...]]] = {}
 
 def row(record: Any) -> list[Any]:
     """A record as the list of its fields, a nested trade request likewise."""
+    if isinstance(record, tuple):
+        return list(record)
     getter = _GETTERS.get(type(record))
     if getter is None:
         getter = _GETTERS[type(record)] = attrgetter(*(field.name for field in fields(record)))
