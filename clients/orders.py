@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import fields, replace
 from typing import Any, Literal
 
-from bridge.errors import InvalidParameters, TryAgain, UnknownSymbol
+from bridge.errors import InvalidParameters, TryAgain
 from bridge.messages import GetOrders, GetPositions, GetSymbol, GetTick
 from bridge.mt5api.constants import (
     ORDER_FILLING_FOK,
@@ -26,7 +26,7 @@ from bridge.mt5api.constants import (
 from bridge.records import Symbol
 from bridge.ticks import Tick, last_tick
 from bridge.trading import Order, Position, TradeRequest
-from clients.history import Steps, symbols
+from clients.history import Steps
 
 Side = Literal["buy", "sell"]
 SIDES: dict[str, Literal[0, 1]] = {"buy": 0, "sell": 1}
@@ -178,43 +178,3 @@ def market_price(side: str, symbol: str) -> Steps[float]:
     tick = last_tick((yield GetTick(symbol)).record)
     return _price(tick, action, symbol)
 
-
-def find_symbol(text: str) -> Steps[str]:
-    """The name of the symbol that `text` means at this broker: the same name, or one that differs in case, or has a prefix or
-    suffix that brokers add (`EURUSD.r`, `mEURUSD`, `EURUSD_i`), or whose description has the word. The first of these steps that
-    finds any decides.
-
-    Where it finds several, those in Market Watch are preferred. Raises `UnknownSymbol` when there is none, or still more than one;
-    its `details` then have the `candidates`.
-    """
-    wanted = text.strip().casefold()
-    if not wanted:
-        raise InvalidParameters("the name of a symbol is empty", field="text")
-    known: tuple[Symbol, ...] = yield from symbols()
-    steps = (
-        lambda symbol: symbol.name == text.strip(),
-        lambda symbol: symbol.name.casefold() == wanted,
-        lambda symbol: _differs_by_affix(symbol.name.casefold(), wanted),
-        lambda symbol: wanted in symbol.description.casefold().replace("/", " ").split(),
-    )
-    for matches in steps:
-        found = [symbol for symbol in known if matches(symbol)]
-        chosen = [symbol for symbol in found if symbol.visible] if len(found) > 1 else found
-        if len(chosen) == 1:
-            return chosen[0].name
-        if found:
-            names = sorted(symbol.name for symbol in chosen or found)
-            raise UnknownSymbol(
-                f"{text!r} may be any of {', '.join(names[:8])}{' …' if len(names) > 8 else ''}",
-                next_step="use one of these names",
-                symbol=text,
-                candidates=names,
-            )
-    raise UnknownSymbol(f"the broker has no symbol {text!r}", next_step="see symbols() for its names", symbol=text, candidates=[])
-
-
-def _differs_by_affix(name: str, wanted: str) -> bool:
-    """At most four characters before or behind, of which letters and digits only where the wanted text is not itself a part of a
-    word."""
-    before, found, behind = name.partition(wanted)
-    return bool(found) and len(wanted) >= 3 and len(before) + len(behind) <= 4 and not (before and behind and len(before) > 1)

@@ -20,7 +20,9 @@ from strategies.strategy import Strategy
 
 PATIENCE_S = 1.5
 """Time that a request under way is given after the signal to stop."""
-NOT_STRATEGIES = frozenset({"__main__", "commands", "desk", "indicators", "param", "runner", "signals", "strategy"})
+NOT_STRATEGIES = frozenset(
+    {"__main__", "choice", "commands", "desk", "indicators", "intake", "param", "runner", "signals", "strategy"}
+)
 
 
 def names() -> list[str]:
@@ -92,7 +94,8 @@ def command_of(kind: type[Strategy], name: str) -> click.Command:
 def serve(strategy: Strategy, endpoint: str | None, timeout_s: float, *, short_history: bool = False) -> int:
     """Run a strategy on a bridge until a signal; the exit code."""
     from clients.blocking import Client  # noqa: PLC0415 - `--help` and `list` need no sockets
-    from strategies.runner import Runner, Stopped  # noqa: PLC0415
+    from strategies.intake import Stopped  # noqa: PLC0415
+    from strategies.runner import Runner  # noqa: PLC0415
     from strategies.signals import stop_requests  # noqa: PLC0415
 
     _log_to_stderr()
@@ -152,6 +155,7 @@ def commands() -> None:
     \b
     What there is:   python -m strategies list
     Run one:         python -m strategies run ma_crossover --symbol EURUSD --timeframe M5 --fast 20 --slow 50
+    By plain name:   python -m strategies run ma_crossover --symbol gold     (what the broker calls XAUUSD, GOLD, XAUUSD.r, …)
     """
 
 

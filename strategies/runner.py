@@ -1,38 +1,36 @@
 """Runs one strategy: history first, then live events, in one thread, until it is told to stop.
 
-The order at the start is: subscribe and keep what comes, `on_start`, play the history through `on_bar`, go live once, then what
-came meanwhile. Bars are joined by their time, so that none is missed or seen twice. When the bridge or the terminal is away the
-strategy waits; the bars that closed meanwhile are played as history before the next one.
+The order at the start is: ask what the symbol's name means here, subscribe and keep what comes, `on_start`, play the history
+through `on_bar`, go live once, then what came meanwhile. Bars are joined by their time, so that none is missed or seen twice. When
+the bridge or the terminal is away the strategy waits; the bars that closed meanwhile are played as history before the next one.
+
+When the bridge serves another account, or was started anew, the name is asked for again. Another symbol, or another server, is a
+new start with the same parameters and magic number: `on_start`, history, live. Where the instrument does not exist the strategy
+stays, not live, until the connection changes again.
 """
 
 from __future__ import annotations
 
 import time
-from collections import deque
 from collections.abc import Callable
 from typing import Any
 
 from bridge.errors import BridgeError, CallError, OrderRejected, OutcomeUnknown, Stopping, TryAgain
-from bridge.messages import BACKFILLED
-from bridge.replies import ConnectionState
+from bridge.messages import BACKFILLED, FOREIGN
+from bridge.replies import ConnectionState, FoundSymbol
 from bridge.ticks import Bar, iter_bars
 from clients import history
 from clients.blocking import Client
 from clients.events import Bars, Connection, Gap, Item, Ticks, TradeUpdate
-from clients.subscription import Subscription
+from strategies.choice import Choice, served
 from strategies.desk import ClientDesk
+from strategies.intake import LONGEST_WAIT_S, RETRY_S, Intake, Stopped
 from strategies.strategy import NotLive, Strategy
 
-LONGEST_WAIT_S = 0.2
-RETRY_S = 1.0
 HISTORY_TRIES = 5
 """A terminal that has to load history first answers with a part of it for some seconds."""
 NOT_FATAL = (TryAgain, OrderRejected, OutcomeUnknown, Stopping)
 """What may leave a callback without being a fault of the strategy: it is logged, and the strategy goes on."""
-
-
-class Stopped(BaseException):
-    """The strategy was told to stop while it waited for something; not an `Exception`, so that no callback holds it up."""
 
 
 class StrategyFailed(Exception):
@@ -67,7 +65,10 @@ class Runner:
         self._clock = clock
         self._short_history = short_history
         self._log = strategy.log
-        self._kept: deque[Item] = deque()
+        self._intake = Intake(client, stop_reason, clock, strategy.log)
+        self._choice = Choice(strategy.symbol, client)
+        self._absent = False  # the instrument does not exist at this broker
+        self._moved = False  # the newest bar that the bridge knows may still be the former broker's
         self._last_bar_s = -1
         self._hole = False
         self._lost = False
@@ -80,11 +81,11 @@ class Runner:
         """Run until told to stop; the exit code: 0, or 1 when the strategy failed or could not start."""
         reason = "stopped"
         try:
-            with self._subscribe() as subscription:
-                self._start(subscription)
-                while (asked := self._stop_reason()) is None:
-                    self._turn(subscription)
-                reason = asked
+            self._intake.listen()
+            self._begin(self._choose())
+            while (asked := self._stop_reason()) is None:
+                self._turn()
+            reason = asked
         except Stopped as stopped:
             reason = str(stopped)
         except StrategyFailed as failed:
@@ -96,6 +97,8 @@ class Runner:
         except BridgeError as error:
             self._log.error("not started: %s", error)
             return 1
+        finally:
+            self._intake.close()
         return self._stop(reason)
 
     def _stop(self, reason: str) -> int:
@@ -114,83 +117,98 @@ class Runner:
 
     # ---- starting ----------------------------------------------------------------------------------------------------------------
 
-    def _subscribe(self) -> Subscription:
-        strategy = self.strategy
-        topics = ["connection", "trade", f"bar:{strategy.symbol}:{strategy.timeframe}"]
-        if self._wants_ticks:
-            topics.append(f"tick:{strategy.symbol}")
-        return self._client.subscribe(*topics)
+    def _choose(self) -> FoundSymbol:
+        """What the symbol's name means here."""
+        return self._intake.patiently(f"the symbol of {self._choice.asked!r}", self._choice.make)
 
-    def _start(self, subscription: Subscription) -> None:
+    def _begin(self, found: FoundSymbol) -> None:
+        """Trade this symbol from now on."""
+        strategy = self.strategy
+        strategy.symbol = found.symbol
+        self._log.info("symbol %s for %r by rule %s: %s", found.symbol, self._choice.asked, found.rule, found.explanation)
+        ticks = [f"tick:{strategy.symbol}"] if self._wants_ticks else []
+        self._intake.listen(f"bar:{strategy.symbol}:{strategy.timeframe}", *ticks)
+        self._last_bar_s, self._hole = -1, False
+        self._start()
+
+    def _start(self) -> None:
         strategy = self.strategy
         strategy.use_desk(self.desk)
         self._log.info("starting magic=%d warmup=%d", strategy.magic, strategy.warmup)
         self._call(strategy.on_start)
         if strategy.warmup > 0:
-            self._play(self._warmup_bars(subscription), live=False)
+            self._play(self._warmup_bars(), live=False)
         strategy.live = True
         self._timer_s = self._clock() + strategy.timer_s
         self._log.info("live after %d bars", self.bars)
 
-    def _warmup_bars(self, subscription: Subscription) -> list[Bar]:
+    def _warmup_bars(self) -> list[Bar]:
         strategy = self.strategy
         bars: list[Bar] = []
         for _ in range(HISTORY_TRIES):
-            bars = self._history(subscription, count=strategy.warmup, start=1)
+            bars = self._history(count=strategy.warmup, start=1)
             if len(bars) >= strategy.warmup:
                 return bars
             if self._short_history:
                 self._log.warning("the terminal has %d of %d bars to warm up with", len(bars), strategy.warmup)
                 return bars
-            self._wait(subscription, RETRY_S)
+            self._intake.wait(RETRY_S)
         raise StartRefused(
             f"{strategy.name} needs {strategy.warmup} closed {strategy.timeframe} bars of {strategy.symbol}, there are {len(bars)}",
             next_step="open that chart in the terminal and scroll back, use smaller periods, or start with --short-history",
         )
 
-    def _history(self, subscription: Subscription, **which: Any) -> list[Bar]:
-        """Closed bars; waits until the bridge can be asked."""
-        told = False
-        while True:
-            try:
-                chunks = self._client.do(history.rates(self.strategy.symbol, self.strategy.timeframe, **which))
-            except (TryAgain, Stopping) as error:
-                if not told:
-                    self._log.warning("waiting for history: %s", error.message)
-                    told = True
-                self._wait(subscription, RETRY_S)
-            else:
-                return [bar for chunk in chunks for bar in iter_bars(chunk)]
+    def _history(self, **which: Any) -> list[Bar]:
+        """Closed bars."""
+        strategy = self.strategy
+        chunks = self._intake.patiently(
+            "history", lambda: self._client.do(history.rates(strategy.symbol, strategy.timeframe, **which))
+        )
+        return [bar for chunk in chunks for bar in iter_bars(chunk)]
 
-    def _wait(self, subscription: Subscription, seconds: float) -> None:
-        """Let time pass; what is received is kept for later. Raises `Stopped`."""
-        until_s = self._clock() + seconds
-        while (left_s := until_s - self._clock()) > 0:
-            item = subscription.get(min(left_s, LONGEST_WAIT_S))
-            if item is not None:
-                self._kept.append(item)
-            reason = self._stop_reason()
-            if reason is not None:
-                raise Stopped(reason)
+    # ---- another account ---------------------------------------------------------------------------------------------------------
+
+    def _move(self) -> None:
+        """The bridge serves another account, or one where the instrument may exist: choose, and begin anew where that is needed."""
+        strategy = self.strategy
+        strategy.live = False
+        before = self._choice.account
+        try:
+            found = self._choose()
+            if self._absent or found.symbol != strategy.symbol or self._choice.is_elsewhere(before):
+                self._log.warning("begins anew with %s, after %s", found.symbol, strategy.symbol)
+                self._begin(found)
+                self._moved = True
+        except CallError as error:
+            self._absent = True
+            strategy.live = False
+            self._log.warning("not live until the connection changes again: %s", error)
+            self._intake.listen()
+        else:
+            self._absent = False
+            strategy.live = True
 
     # ---- running -----------------------------------------------------------------------------------------------------------------
 
-    def _turn(self, subscription: Subscription) -> None:
-        wait_s = min(LONGEST_WAIT_S, max(0.0, self._timer_s - self._clock())) if self._wants_timer else LONGEST_WAIT_S
-        item = self._kept.popleft() if self._kept else subscription.get(wait_s)
+    def _turn(self) -> None:
+        timed = self._wants_timer and self.strategy.live
+        wait_s = min(LONGEST_WAIT_S, max(0.0, self._timer_s - self._clock())) if timed else LONGEST_WAIT_S
+        item = self._intake.take(wait_s)
         if item is None:
             self._watch_bridge()
         else:
-            self._take(item, subscription)
-        if self._wants_timer and self._clock() >= self._timer_s:
+            self._take(item)
+        if timed and self.strategy.live and self._clock() >= self._timer_s:
             self._timer_s = self._clock() + self.strategy.timer_s
             self._call(self.strategy.on_timer, self._client.bridge_msc())
 
-    def _take(self, item: Item, subscription: Subscription) -> None:
+    def _take(self, item: Item) -> None:
         strategy = self.strategy
         match item:
+            case Bars(flags=flags) | Ticks(flags=flags) if flags & FOREIGN:
+                pass  # of the account that somebody logged the terminal in to; the bridge's own data follow when it is back
             case Bars():
-                self._take_bars(item, subscription)
+                self._take_bars(item)
             case Ticks(snapshot=False):
                 for tick in item:
                     self._call(strategy.on_tick, tick)
@@ -204,13 +222,18 @@ class Runner:
                 self.gaps += 1
                 self._log.warning("gap topic=%s reason=%s missing=%s", item.topic, item.reason, item.missing)
                 self._hole = self._hole or item.topic.startswith("bar:")
+                if item.reason == "epoch":
+                    self._choice.doubt()
 
-    def _take_bars(self, item: Bars, subscription: Subscription) -> None:
+    def _take_bars(self, item: Bars) -> None:
+        former, self._moved = self._moved and item.snapshot, False
+        if former:
+            return
         bars = [bar for bar in item if bar.time > self._last_bar_s]
         if not bars:
             return
         if self._hole and 0 <= self._last_bar_s < bars[0].time - 1:
-            self._play(self._history(subscription, date_from=self._last_bar_s + 1, date_to=bars[0].time - 1), live=False)
+            self._play(self._history(date_from=self._last_bar_s + 1, date_to=bars[0].time - 1), live=False)
         self._hole = False
         news = not item.snapshot and not item.flags & BACKFILLED
         if news:
@@ -245,12 +268,25 @@ class Runner:
             back = self._client.known_connection or self._before_loss
             if back is not None:
                 self._connection(back)
+        known = self._client.known_connection
+        if known is not None and not silent and self._choice.is_outdated(known):
+            # The subscription cannot begin again at a bridge whose broker does not have the symbol: nothing comes through it.
+            self._connection(known)
 
     def _connection(self, connection: ConnectionState) -> None:
         self._lost = self._lost and connection.cause == "no sign of life from the bridge"
-        self.strategy.connection = connection
-        self._log.info("connection state=%s cause=%s", connection.state, connection.cause)
-        self._call(self.strategy.on_connection, connection)
+        strategy = self.strategy
+        outdated = self._choice.is_outdated(connection)
+        if connection != strategy.connection:
+            if self._choice.is_of_another(connection):
+                strategy.live = False  # no orders for the former symbol
+            may_be_there = self._absent and served(connection) is not None
+            strategy.connection = connection
+            self._log.info("connection state=%s cause=%s", connection.state, connection.cause)
+            self._call(strategy.on_connection, connection)
+            outdated = outdated or may_be_there
+        if outdated:
+            self._move()
 
     def _call(self, callback: Callable[..., None], *arguments: Any) -> None:
         try:

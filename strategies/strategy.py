@@ -45,7 +45,7 @@ class Strategy:
     fewer, the strategy does not start. `timer_s` is the period of `on_timer`.
     """
 
-    symbol = param("EURUSD", help="symbol, as the broker calls it")
+    symbol = param("EURUSD", help="instrument; the bridge finds the broker's name of it")
     timeframe = param("M5", help="timeframe of the bars: M1 … MN1")
     timer_s: ClassVar[float] = 1.0
 

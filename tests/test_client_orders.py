@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bridge.errors import InvalidParameters, TryAgain, UnknownSymbol
-from bridge.replies import LastTick, Orders, Positions, Symbols
+from bridge.errors import InvalidParameters, TryAgain
+from bridge.replies import LastTick, Orders, Positions
 from bridge.trading import TradeRequest
 from clients import orders
 from tests.records import drive, order, position, symbol
@@ -95,39 +95,3 @@ def test_no_price_means_later() -> None:
     with pytest.raises(InvalidParameters, match="side"):
         drive(orders.market_order("hold", "X", 0.1), Account())
 
-
-KNOWN = (
-    symbol("EURUSD.r", description="Euro vs US Dollar", visible=True),
-    symbol("EURUSDm", description="Euro vs US Dollar"),
-    symbol("GBPUSD", visible=True),
-    symbol("gbpusd"),
-    symbol("XAUUSD", description="Gold vs US Dollar", visible=True),
-    symbol("XAUEUR", description="Gold vs Euro"),
-    symbol("XAGUSD.a", description="Silver"),
-    symbol("US500.cash"),
-)
-
-
-@pytest.mark.parametrize(
-    ("text", "name"),
-    [
-        ("GBPUSD", "GBPUSD"), ("gbpusd", "gbpusd"), ("GbpUsd", "GBPUSD"), ("EURUSD", "EURUSD.r"), ("eurusdm", "EURUSDm"),
-        ("gold", "XAUUSD"), (" XAGUSD ", "XAGUSD.a"), ("Silver", "XAGUSD.a"), ("us500", None), ("US500.cas", "US500.cash"),
-    ],
-)  # fmt: skip
-def test_find_symbol(text: str, name: str | None) -> None:
-    answer = Symbols(len(KNOWN), KNOWN)
-    if name is None:
-        with pytest.raises(UnknownSymbol):
-            drive(orders.find_symbol(text), lambda request: answer)
-    else:
-        assert drive(orders.find_symbol(text), lambda request: answer) == name
-
-
-def test_an_ambiguous_symbol_names_the_candidates() -> None:
-    known = (symbol("EURUSD.a"), symbol("EURUSD.b"))
-    with pytest.raises(UnknownSymbol, match=r"may be any of EURUSD\.a, EURUSD\.b") as caught:
-        drive(orders.find_symbol("EURUSD"), lambda request: Symbols(2, known))
-    assert caught.value.details["candidates"] == ["EURUSD.a", "EURUSD.b"]
-    with pytest.raises(InvalidParameters):
-        drive(orders.find_symbol("  "), lambda request: Symbols(2, known))

@@ -16,73 +16,15 @@ import pytest
 
 from bridge.errors import InvalidParameters, NotConnected
 from bridge.messages import BACKFILLED
-from bridge.replies import ConnectionState, TradeEvent
-from bridge.ticks import Bar, Tick
+from bridge.replies import TradeEvent
+from bridge.ticks import Tick
 from strategies import Strategy
-from strategies.runner import Runner
 from strategies.signals import StopRequest
 from tests.records import position
 from tests.scripted_bridge import tick_record
+from tests.stage import Diary, Stage, diary
 from tests.stand_in import stand_in
 from tests.trading_bridge import TradingBridge
-from tests.virtual_client import VirtualClient
-from tests.virtual_time import VirtualTime
-
-
-class Diary(Strategy):
-    """Writes down what it is told."""
-
-    warmup = 3
-
-    def __init__(self, *args: Any, **values: Any) -> None:
-        super().__init__(*args, **values)
-        self.diary: list[Any] = []
-        self.acts: dict[int, Callable[[], Any]] = {}
-
-    def on_start(self) -> None:
-        self.diary.append("start")
-
-    def on_bar(self, bar: Bar) -> None:
-        self.diary.append((bar.time, self.live))
-        act = self.acts.get(bar.time)
-        if act is not None:
-            act()
-
-    def on_trade(self, trade: TradeEvent) -> None:
-        self.diary.append(trade.kind)
-
-    def on_connection(self, connection: ConnectionState) -> None:
-        self.diary.append(connection.state)
-
-    def on_stop(self, reason: str) -> None:
-        self.diary.append(f"stop {reason}")
-
-
-class Stage:
-    """A strategy on a bridge. Bars are of 300 s; `at(seconds, act)` plans something."""
-
-    def __init__(self, patch: pytest.MonkeyPatch, strategy: Strategy, bridge: TradingBridge) -> None:
-        self.time = VirtualTime()
-        self.bridge = bridge
-        self.strategy = strategy
-        self.client = VirtualClient(self.time, bridge, patch.setattr)
-        self.link = self.client.virtual.link
-        self.reason: str | None = None
-        self.runner = Runner(strategy, self.client, lambda: self.reason, clock=self.time)
-
-    def at(self, seconds: float, act: Callable[[], Any]) -> None:
-        def do() -> None:
-            act()
-            self.link.work()
-
-        self.time.after(seconds, do)
-
-    def run(self, seconds: float = 10.0) -> int:
-        def end() -> None:
-            self.reason = "the test is over"
-
-        self.time.after(seconds, end)
-        return self.runner.run()
 
 
 @pytest.fixture
@@ -91,11 +33,6 @@ def stage(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Stage]:
         return Stage(monkeypatch, strategy or Diary(), bridge or TradingBridge([1.0] * bars, heartbeat_s=1.0))
 
     return make
-
-
-def diary(stage: Stage) -> list[Any]:
-    assert isinstance(stage.strategy, Diary)
-    return stage.strategy.diary
 
 
 def test_history_then_live_then_stop(stage: Callable[..., Stage]) -> None:

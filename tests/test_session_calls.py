@@ -15,6 +15,7 @@ from bridge.messages import (
     CalcMargin,
     CalcProfit,
     CheckOrder,
+    FindSymbol,
     GetAccount,
     GetDeals,
     GetHistoryOrders,
@@ -55,8 +56,9 @@ REQUEST = TradeRequest(action=1, symbol="EURUSD", volume=0.1)
 @pytest.mark.parametrize(
     "request_",
     [
-        GetAccount(), GetTerminal(), GetSymbols(), GetSymbol("EURUSD"), GetTick("EURUSD"), GetRates("EURUSD", "M1"),
-        GetTicks("EURUSD", T0), GetPositions(), GetOrders(), GetHistoryOrders(), GetDeals(), CheckOrder(REQUEST),
+        GetAccount(), GetTerminal(), GetSymbols(), GetSymbol("EURUSD"), FindSymbol("EURUSD"), GetTick("EURUSD"),
+        GetRates("EURUSD", "M1"), GetTicks("EURUSD", T0),
+        GetPositions(), GetOrders(), GetHistoryOrders(), GetDeals(), CheckOrder(REQUEST),
         SendOrder(REQUEST),
         CalcMargin(0, "EURUSD", 1.0, 2.0), CalcProfit(0, "EURUSD", 1.0, 2.0, 3.0),
     ],
@@ -67,7 +69,9 @@ def test_every_method_answers_in_its_type(terminal: FakeTerminal, request_: Requ
 
 
 def test_the_table_covers_all_that_needs_a_terminal() -> None:
-    assert CALLS.keys() == REQUESTS.keys() - {"hello", "goodbye", "ping", "status", "snapshot"}
+    assert CALLS.keys() == REQUESTS.keys() - {
+        "hello", "goodbye", "ping", "status", "connection_history", "reconnect", "snapshot", "replay",
+    }  # fmt: skip
     assert LIMITS_S.keys() <= CALLS.keys()
 
 
@@ -129,6 +133,19 @@ def test_a_history_that_does_not_say_not_found(terminal: FakeTerminal, code: int
 def _refuse(function: str, code: int) -> None:
     if function == "rates_from_pos":
         raise TerminalError(function, code, "no")
+
+
+def test_a_symbol_is_found_among_those_of_this_moment(terminal: FakeTerminal) -> None:
+    assert do(terminal, FindSymbol(" EURUSD")).symbol == "EURUSD"
+    assert terminal.calls == ["symbols", "account"]
+    terminal.names[0] = "EUR/USD"
+    with pytest.raises(UnknownSymbol) as caught:  # a symbol without currencies is certain by its exact name only
+        do(terminal, FindSymbol("EURUSD"))
+    assert caught.value.details == {"symbol": "EURUSD", "candidates": ["EUR/USD"]}
+    assert do(terminal, FindSymbol("EUR/USD")).rule == "exact"
+    terminal.fail("symbols", -1)
+    with pytest.raises(TerminalRefused):
+        do(terminal, FindSymbol("EURUSD"))
 
 
 def test_unknown_timeframe(terminal: FakeTerminal) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 from bridge.errors import OrderRejected
 from bridge.messages import GetRates, SendOrder
-from bridge.replies import LastTick, OrderOutcome, Positions, Records, TradeEvent
+from bridge.replies import FoundSymbol, LastTick, OrderOutcome, Positions, Records, TradeEvent
 from bridge.ticks import TIMEFRAME_S
 from bridge.trading import OrderResult, Position, TradeRequest
 from tests.records import position, symbol
@@ -28,6 +28,7 @@ class TradingBridge(ScriptedBridge):
         self.filling = True
         self.answers |= {
             "rates": self._rates,
+            "find_symbol": lambda request: FoundSymbol(request.name, "exact", f"{request.name!r} is the broker's own name"),
             "symbol": lambda request: symbol(request.symbol, filling_mode=1),
             "tick": lambda request: LastTick(tick_record(1_000, bid=1.1), 0, "stream"),
             "positions": lambda request: Positions(tuple(held for held in self.positions if request.ticket in (None, held.ticket))),

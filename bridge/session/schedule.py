@@ -12,7 +12,7 @@ RANKS: dict[str, int] = {
     "order": URGENT,
     "order_check": 1, "margin": 1, "profit": 1,
     "account": 2, "positions": 2, "orders": 2, "history_orders": 2, "deals": 2,
-    "tick": 3, "symbol": 3, "symbols": 3, "terminal": 3,
+    "tick": 3, "symbol": 3, "symbols": 3, "find_symbol": 3, "terminal": 3,
     "rates": 5, "ticks": 5,
 }  # fmt: skip
 """Rank of each method; the lowest goes first."""
