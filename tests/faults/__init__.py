@@ -1,0 +1,1 @@
+"""Fault runs with real processes: `python -m tests.faults NAME`."""
