@@ -3,8 +3,8 @@
 The terminal gives the server's time only in the stamps of ticks (`time_msc`, the server's wall clock written as if it were UTC). A
 tick that has just come was stamped a moment ago, so its stamp minus UTC is the offset, less the tick's age. Offsets are multiples
 of a quarter of an hour (every zone in use is), which tells an offset from an age. One tick proves little: it may be a late one, or
-a bad one. An offset is therefore adopted when ticks of two symbols, or several of one, agree on it and nothing that was heard
-since they began contradicts them; it is believed (`high`) when they have agreed for a while, steadily.
+a bad one. An offset is therefore adopted when ticks of two symbols, or several of one, agree on it and are not outvoted by what was
+heard since they began; it is believed (`high`) when they have agreed for a while, steadily.
 
 Three things cannot be seen from here. Quotes that a broker delays by exactly a quarter of an hour look like another zone; among
 symbols that disagree a later clock is never overruled with `high`, for quotes are late and not early, but where all are delayed the
@@ -43,6 +43,9 @@ SURE_SPAN_S, SURE_TICKS = 20.0, 3
 """An offset is believed when two symbols have that many ticks each, each over that time."""
 SURE_ONE_SPAN_S, SURE_ONE_TICKS = 60.0, 10
 """The same for one symbol alone."""
+DOUBTS, MOST_DOUBTS = 2, 10
+"""An offset is not believed before that many ticks have said it again for each that said something new, up to a bound. A single odd
+tick that happens to say the old offset must not hide that the server's clock has changed."""
 SETTLED_SPAN_S, SETTLED_TICKS = 5.0, 3
 """A symbol whose ticks fit the same offset for so long means it, be it right or wrong; one that never gets there, ..."""
 ERRATIC_SPAN_S, ERRATIC_TICKS = 30.0, 10
@@ -120,7 +123,7 @@ class ServerClock:
         self._measured_s = 0.0
         self._symbols = 0
         self._sure = False
-        self._doubted = False  # a tick has said something new, and none has said the offset since
+        self._doubts = 0  # of ticks that said something new; ticks that said the offset since have taken some away
         self._told: tuple[int | None, str] = (None, "unknown")
 
     def heard(self, symbol: str, server_msc: int, utc_msc: int, now: float) -> bool:
@@ -148,7 +151,7 @@ class ServerClock:
     def _confidence(self, now: float) -> Literal["unknown", "low", "high"]:
         if self._offset_ms is None:
             return "unknown"
-        return "high" if self._sure and not self._doubted and now - self._measured_s <= HIGH_S else "low"
+        return "high" if self._sure and not self._doubts and now - self._measured_s <= HIGH_S else "low"
 
     def _look(self, symbol: str, server_msc: int, utc_msc: int, now: float) -> None:
         if server_msc <= 0:
@@ -189,9 +192,9 @@ class ServerClock:
         if said == self._offset_ms:
             self._sure = self._sure and now - self._measured_s <= HIGH_S
             self._measured_msc, self._measured_s, self._symbols = utc_msc, now, len(backers)
-            self._doubted = False
+            self._doubts = max(0, self._doubts - 1)
         elif not voice.settled and (not voice.erratic or former_ms == self._offset_ms):
-            self._doubted = True
+            self._doubts = min(self._doubts + DOUBTS, MOST_DOUBTS)
         if len(against) >= max(1, len(backers)) or _overruled(self._offset_ms, against):
             self._sure = False
         elif _is_sure(backers, against):
@@ -201,7 +204,7 @@ class ServerClock:
         """Whether an offset that is not the present one is to be it."""
         if self._measured_msc is None:
             return True  # the first of all: better than none, and called low
-        backers, against = _sides(offset_ms, heard, ADOPT_TICKS, self._offset_ms)
+        backers, against = _sides(offset_ms, heard, ADOPT_TICKS)
         if len(against) > len(backers) or (len(against) == len(backers) and _overruled(offset_ms, against)):
             return False
         if self._offset_ms is None:
@@ -212,22 +215,16 @@ class ServerClock:
 
     def _adopt(self, offset_ms: int | None, utc_msc: int, now: float) -> None:
         self._offset_ms, self._measured_msc, self._measured_s, self._symbols = offset_ms, utc_msc, now, 0
-        self._sure = self._doubted = False
+        self._sure = False
+        self._doubts = 0
 
 
-def _sides(offset_ms: int, heard: list[_Voice], ticks: int, present_ms: int | None = None) -> tuple[list[_Voice], list[_Voice]]:
-    """Who says that offset, with at least so many ticks, and who has said another since they began.
-
-    One tick does not count against, unless it is for the offset of the present: then that is still alive.
-    """
-    alive = () if present_ms is None else (present_ms,)
+def _sides(offset_ms: int, heard: list[_Voice], ticks: int) -> tuple[list[_Voice], list[_Voice]]:
+    """Who says that offset, with at least so many ticks, and who has said another since they began, with more than one."""
     backers = [each for each in heard if each.offset_ms == offset_ms and not each.erratic and each.ticks >= ticks]
     since_s = min((each.first_s for each in backers), default=0.0)
     against = [
-        each
-        for each in heard
-        if each.last_s >= since_s
-        and (each.erratic or (each.offset_ms != offset_ms and (each.ticks > 1 or each.offset_ms in alive)))
+        each for each in heard if each.last_s >= since_s and (each.erratic or (each.offset_ms != offset_ms and each.ticks > 1))
     ]
     return backers, against
 

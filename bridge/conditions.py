@@ -63,8 +63,8 @@ class _Finding:
 class Conditions:
     """What is wrong at present, each thing with the time at which it was first seen."""
 
-    def __init__(self) -> None:
-        self.now: tuple[Condition, ...] = ()
+    def __init__(self, now: tuple[Condition, ...] = ()) -> None:
+        self.now = now
 
     def update(self, findings: Iterable[_Finding], now_msc: int) -> bool:
         """Take in what was found now; whether it differs from what was known."""
@@ -86,6 +86,16 @@ class Conditions:
     def clear(self) -> None:
         """The terminal cannot be asked any more."""
         self.now = ()
+
+    def beyond(self, others: Iterable[Condition]) -> list[Condition]:
+        """Those that are not among the others."""
+        known = {(condition.reason, condition.message) for condition in others}
+        return [condition for condition in self.now if (condition.reason, condition.message) not in known]
+
+    @property
+    def stopping(self) -> Condition | None:
+        """The first condition that keeps orders from being executed, if there is one."""
+        return next((condition for condition in self.now if condition.stops == "trading"), None)
 
     @property
     def degrading(self) -> Condition | None:

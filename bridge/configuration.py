@@ -36,9 +36,9 @@ class Configuration:
         return self.settings
 
     def changed(self) -> bool:
-        """Whether a file is another one than when it was last read, or last looked at."""
-        stamp, self._stamp = self._stamp, self._look()
-        return stamp != self._stamp
+        """Whether a file is another one than when it was last read. So it stays until it is read again: a correction that is made
+        while something is still tried with what was read before is not overlooked."""
+        return self._look() != self._stamp
 
     def _look(self) -> Stamp:
         return tuple(map(_stamp, sources(self._config, self._environ, self._folder)))

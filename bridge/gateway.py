@@ -73,7 +73,7 @@ class Gateway:
         self.link: list[bytes] = []
         self.actions: list[Action] = []
         self.counters: dict[str, int] = dict.fromkeys(
-            ("requests", "malformed", "refused_subscriptions", "sessions_started", "events"), 0
+            ("requests", "malformed", "refused_subscriptions", "sessions_started", "events", "suspect_records"), 0
         )
         self.connection = Connection()
         self._ring = Ring(settings.replay_bytes)
@@ -82,6 +82,7 @@ class Gateway:
         self._snapshots = SnapshotDesk(self.topics, settings.max_pending)
         self._supervision = Supervision(self, settings, random or Random())  # noqa: S311 - jitter
         self._foreign = 0
+        self._wall_ahead_us = 0
         self._streams = Streams(self)
         self._calls = Calls(self, settings.max_pending, settings.grace_s)
         self._heartbeat_at_s = started + settings.heartbeat_s
@@ -96,6 +97,14 @@ class Gateway:
     def time_msc(self, now: float) -> int:
         """The bridge's clock in milliseconds."""
         return self.time_us(now) // 1000
+
+    def wall_clock(self, wall_us: int, now: float) -> None:
+        """What the machine's clock shows: it is set by others, and goes on while the machine sleeps; the bridge's clock does not."""
+        self._wall_ahead_us = wall_us - self.time_us(now)
+
+    def wall_msc(self, now: float) -> int:
+        """The machine's clock in milliseconds, for comparing it with that of the trade server."""
+        return (self.time_us(now) + self._wall_ahead_us) // 1000
 
     def next_deadline(self) -> float:
         """When `on_time` has to be called at the latest."""
@@ -154,11 +163,11 @@ class Gateway:
     def settings_changed(self, now: float) -> None:
         """A file with settings changed: where only that could help, try again."""
         if self.connection.state is State.REFUSED:
-            self.reconnect("the settings changed", now)
+            self.reconnect("the settings changed", now, accept=False)
 
-    def reconnect(self, cause: str, now: float) -> ConnectionState:
+    def reconnect(self, cause: str, now: float, *, accept: bool = True) -> ConnectionState:
         """Replace the session and attach anew, for the given cause. Raises `Stopping`."""
-        return self._supervision.reconnect(cause, now)
+        return self._supervision.reconnect(cause, now, accept=accept)
 
     @property
     def attached(self) -> bool:
@@ -173,7 +182,7 @@ class Gateway:
     def server_s(self, now: float) -> float | None:
         """The trade server's time, where its clock is known."""
         offset_s = self._supervision.standing.offset(now).offset_s
-        return None if offset_s is None else self.time_us(now) / 1e6 + offset_s
+        return None if offset_s is None else self.wall_msc(now) / 1e3 + offset_s
 
     @property
     def orders_under_way(self) -> bool:
@@ -206,7 +215,7 @@ class Gateway:
         find, encode, foreign = self.topics.topic, codec.encode_event, self._foreign
         for name, given, body in events:
             topic = find(name)
-            flags = given | foreign if topic.streamed else given
+            flags = given | foreign | topic.foreign if topic.marked else given
             topic.sequence = sequence = topic.sequence + 1
             topic.published_s = now
             if not flags & LATE:  # what comes late is not the newest state
@@ -329,13 +338,16 @@ class Gateway:
             self._supervision.suspect(str(error), now)
             return
         match message:
-            case link.Publish(events, kept):
+            case link.Publish(events, kept, suspect_records):
                 self.publish_all(events, now)
+                self.counters["suspect_records"] += suspect_records
                 self._streams.keep(kept)
             case link.Result(call_id, result):
                 self._calls.answered(call_id, bytes(result), now)
             case link.Failed():
                 self._calls.answered(message.id, link.as_error(message), now)
+            case link.Stopped(topic):
+                self._streams.ended(topic)
             case link.Started() | link.NotStarted():
                 self._streams.answered(message, now)
                 self._give(self._snapshots.complete(self.attached), now)
@@ -367,6 +379,10 @@ class Gateway:
         was_foreign, self._foreign = self._foreign, 0 if ours else FOREIGN
         if ours and was_foreign and self.attached:
             self._streams.restarted(now)
+
+    def server_changed(self) -> None:
+        """Another trade server is served from now on: its prices do not go on where those of the former one ended."""
+        self._streams.forget()
 
     def streams_resumed(self) -> None:
         """The session can be asked: every wanted topic is started."""

@@ -68,6 +68,7 @@ def drive(
             _drain_subscriptions(events, gateway, now)
         if now >= check_at_s:
             check_at_s = now + LONGEST_WAIT_S
+            gateway.wall_clock(time.time_ns() // 1000, now)
             for generation, cause in sessions.exited():
                 gateway.session_exited(generation, cause, now)
             if settings_changed():

@@ -19,6 +19,7 @@ from msgspec import Meta, Raw
 
 from bridge.records import Account, Symbol, TerminalInfo
 from bridge.replies import (
+    Book,
     ConnectionHistory,
     ConnectionState,
     Deals,
@@ -116,6 +117,10 @@ LATE = 2
 """Event flag: the broker inserted these ticks behind ticks that were already published."""
 FOREIGN = 4
 """Event flag: the terminal was logged in to another account or server than the bridge's when this was read."""
+REPLAYED = 8
+"""Event flag, set by the client library and by no bridge: this was missed, and came by the request `replay`."""
+SUSPECT = 16
+"""Event flag: something in it breaks the terminal's own rules; it is published as the terminal gave it."""
 
 
 # ---- requests --------------------------------------------------------------------------------------------------------------------
@@ -371,6 +376,6 @@ REPLIES: dict[str, Any] = {
 
 EVENT_BODIES: dict[str, Any] = {
     "tick": bytes, "bar": bytes, "forming": bytes, "connection": ConnectionState, "account": Account, "trade": TradeEvent,
-    "heartbeat": Heartbeat, "log": LogRecord, "client": Subscribed,
+    "book": Book, "heartbeat": Heartbeat, "log": LogRecord, "client": Subscribed,
 }  # fmt: skip
 """Type of an event's body by the first word of its topic; `bytes` are packed records of 60 bytes."""

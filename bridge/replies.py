@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
 
-from msgspec import Raw
+from msgspec import Meta, Raw
 
 from bridge.records import Symbol
-from bridge.trading import Deal, Order, OrderResult, Position
+from bridge.trading import BookLevel, Deal, Order, OrderResult, Position
 
 Reason = Literal[
     "",
@@ -18,13 +18,15 @@ Reason = Literal[
     "broker_down", "wrong_account", "algo_trading_off", "api_disabled", "investor", "robots_off", "symbol_gone", "clock_unknown",
 ]  # fmt: skip
 """Every cause that is told apart, for programs; `cause` and `next_step` say it to people. Empty: nothing is wrong."""
+ReasonText = Annotated[str, Meta(max_length=40)]
+"""A `Reason` as it travels: a later bridge may know more of them, and its events must stay readable."""
 
 
 @dataclass(frozen=True, slots=True)
 class Condition:
     """Something that is not as it should be while the terminal can be reached; `stops` says what does not work because of it."""
 
-    reason: Reason
+    reason: ReasonText
     message: str
     next_step: str
     since_msc: int
@@ -60,7 +62,7 @@ class ConnectionState:
     login: int | None = None
     server: str | None = None
     generation: int = 0
-    reason: Reason = ""
+    reason: ReasonText = ""
     at_msc: int = 0
     trading: bool = False
     conditions: tuple[Condition, ...] = ()
@@ -103,6 +105,9 @@ class FoundSymbol:
     explanation: str
     others: tuple[str, ...] = ()
 
+    def __str__(self) -> str:
+        return self.symbol
+
 
 @dataclass(frozen=True, slots=True)
 class TradeEvent:
@@ -111,6 +116,15 @@ class TradeEvent:
     kind: Literal["position_opened", "position_changed", "position_closed", "order_placed", "order_changed", "order_gone"]
     position: Position | None = None
     order: Order | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Book:
+    """Event `book`: the whole depth of market as the terminal shows it, highest price first; no levels where it shows none. The
+    terminal gives no time: the event's own `time_us` is when it was published."""
+
+    symbol: str
+    levels: tuple[BookLevel, ...]
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,16 +7,22 @@ from typing import Any
 
 from bridge.codec import plain_body
 from bridge.replies import ClockOffset, Condition, ConnectionState, LinkStatus, Status
+from bridge.trading import BookLevel
 from clients import events
 
 _AGES: tuple[tuple[int, str], ...] = ((172_800_000, "d"), (7_200_000, "h"), (120_000, "min"), (1_000, "s"))
 """From how many milliseconds on an age is told in a unit."""
+_SELL, _BUY = 1, 2
+"""Types of the levels of a book that have a price."""
 _UNIT_MS = {"d": 86_400_000, "h": 3_600_000, "min": 60_000, "s": 1_000}
 
 
 def clock(time_msc: int) -> str:
-    """Milliseconds since 1970 as a time of day with the date."""
-    return datetime.fromtimestamp(time_msc / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S.%f")[:-3]
+    """Milliseconds since 1970 as a time of day with the date; as they are, where a terminal's time is none."""
+    try:
+        return datetime.fromtimestamp(time_msc / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S.%f")[:-3]
+    except (ValueError, OverflowError, OSError):
+        return f"{time_msc} ms"
 
 
 def age(age_ms: int | None) -> str:
@@ -107,15 +113,8 @@ def _link_line(link: LinkStatus) -> str:
 def event_line(event: events.Item) -> str:
     """One event as one line."""
     match event:
-        case events.Ticks():
-            tick = event.last
-            return f"{event.topic} #{event.sequence} {clock(tick.time_msc)} bid {tick.bid} ask {tick.ask} ({len(event)} ticks)"
-        case events.Bars():
-            bar = event.last
-            return (
-                f"{event.topic} #{event.sequence} {clock(bar.time * 1000)} open {bar.open} high {bar.high} low {bar.low} "
-                f"close {bar.close} volume {bar.tick_volume}"
-            )
+        case events.Ticks() | events.Bars() | events.BookUpdate():
+            return f"{event.topic} #{event.sequence} {_market_text(event)}"
         case events.Connection():
             return f"connection #{event.sequence} {connection_line(event.connection)}"
         case events.Gap():
@@ -127,6 +126,26 @@ def event_line(event: events.Item) -> str:
             return f"{told.pop('topic')} #{told.pop('sequence', '-')} {told}"
 
 
+def _market_text(event: events.Ticks | events.Bars | events.BookUpdate) -> str:
+    if isinstance(event, events.BookUpdate):
+        return _book_text(event.book.levels)
+    if isinstance(event, events.Ticks):
+        tick = event.last
+        return f"{clock(tick.time_msc)} bid {tick.bid} ask {tick.ask} ({len(event)} ticks)"
+    bar = event.last
+    return f"{clock(bar.time * 1000)} open {bar.open} high {bar.high} low {bar.low} close {bar.close} volume {bar.tick_volume}"
+
+
+def _book_text(levels: tuple[BookLevel, ...]) -> str:
+    """The best prices with their volumes in lots, and how many levels there are on each side."""
+    asks = [level for level in levels if level.type == _SELL]
+    bids = [level for level in levels if level.type == _BUY]
+    bid = max(bids, key=lambda level: level.price, default=None)
+    ask = min(asks, key=lambda level: level.price, default=None)
+    best = [f"{word} -" if at is None else f"{word} {at.price} x {at.volume_dbl:g}" for word, at in (("bid", bid), ("ask", ask))]
+    return f"{' '.join(best)} ({len(bids)} bids, {len(asks)} asks)"
+
+
 def event_object(event: events.Item) -> dict[str, Any]:
     """One event as plain types: the envelope, and the records as lists of fields."""
     if isinstance(event, events.Gap):
@@ -136,6 +155,8 @@ def event_object(event: events.Item) -> dict[str, Any]:
         return _envelope(event, event.topic) | {"records": [record._asdict() for record in event]}
     if isinstance(event, events.Other):
         return _envelope(event, event.topic) | {"body": event.body}
+    if isinstance(event, events.BookUpdate):
+        return _envelope(event, event.topic) | {"levels": [level._asdict() for level in event.book.levels]}
     topic, body = _STATES[type(event)]
     return _envelope(event, topic) | plain_body(getattr(event, body))  # type: ignore[no-any-return]
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from bridge.clock import ServerClock
 from bridge.conditions import Conditions, Identity, findings
 from bridge.connection import Trigger
-from bridge.replies import ClockOffset
+from bridge.replies import ClockOffset, Condition
 from bridge.session import link
 
 if TYPE_CHECKING:
@@ -30,6 +30,7 @@ class Standing:
         self._configured = self.identity = configured
         self.conditions = Conditions()
         self.clock = ServerClock()
+        self._served: str | None = None
         self.health: link.Health | None = None
         self.health_s: float | None = None
         self._attached_s = 0.0
@@ -59,22 +60,27 @@ class Standing:
         self._attached_s, self._gone = now, ()
         if self.identity.login is None:
             self.identity = Identity(found.login, found.server, self.identity.path)
+        if self._served != found.server and self.identity.mismatch(found) is None:
+            if self._served is not None:
+                self._gateway.server_changed()
+            self._served, self.clock = found.server, ServerClock()
         self.health = link.Health(message.terminal.connected, message.terminal.ping_last, found)
         self.health_s = now
         self._find(now)
-        degrading = self.conditions.degrading
-        identity = self.identity
+        degrading, identity = self.conditions.degrading, self.identity
+        present = degrading or self.conditions.stopping
         self._gateway.transition(
             Trigger.ATTACHED if degrading is None else Trigger.ATTACHED_IMPAIRED,
             now,
-            cause=f"attached to {message.terminal.name}, build {message.version[1]}" if degrading is None else degrading.message,
-            reason="attached" if degrading is None else degrading.reason,
-            next_step="" if degrading is None else degrading.next_step,
+            cause=f"attached to {message.terminal.name}, build {message.version[1]}" if present is None else present.message,
+            reason="attached" if present is None else present.reason,
+            next_step="" if present is None else present.next_step,
             login=identity.login,
             server=identity.server or found.server,
             conditions=self.conditions.now,
             clock=self.offset(now),
         )
+        self._gateway.account_is_ours(not self.foreign, now)
 
     def healthy(self, message: link.Health, now: float) -> None:
         """A regular look at the terminal."""
@@ -82,7 +88,8 @@ class Standing:
         if not gateway.attached:
             return
         self.health, self.health_s = message, now
-        clock = message.quote is not None and self.clock.heard(*message.quote, gateway.time_msc(now), now)
+        ours = self.identity.mismatch(message.standing) is None  # another account's server has another clock
+        clock = ours and message.quote is not None and self.clock.heard(*message.quote, gateway.wall_msc(now), now)
         self._reconsider(now, clock)
 
     def gone(self, symbols: list[str], now: float) -> None:
@@ -122,38 +129,37 @@ class Standing:
         changed = self._find(now)
         if not changed and not clock:
             return
-        worst = self.conditions.degrading
-        known = {(condition.reason, condition.message) for condition in before}
-        news = [condition for condition in self.conditions.now if (condition.reason, condition.message) not in known]
+        worst, news = self.conditions.degrading, self.conditions.beyond(before)
+        present = worst or self.conditions.stopping or (news[0] if news else None)
         if degraded is None and worst is not None:
-            self._tell(Trigger.IMPAIRED, now, worst.message, worst.reason, worst.next_step)
+            trigger, told = Trigger.IMPAIRED, worst.message
         elif degraded is not None and worst is None:
-            self._tell(Trigger.RECOVERED, now, _RECOVERED[degraded.reason])
-        elif news:
-            self._tell(Trigger.NOTICED, now, news[0].message, news[0].reason, news[0].next_step)
-        elif worst is not None:  # of several troubles one went
-            self._tell(Trigger.NOTICED, now, worst.message, worst.reason, worst.next_step)
-        elif changed:
-            left = {(condition.reason, condition.message) for condition in self.conditions.now}
-            over = [condition.message for condition in before if (condition.reason, condition.message) not in left]
-            self._tell(Trigger.NOTICED, now, f"not so any more: {'; '.join(over)}")
+            trigger, told = Trigger.RECOVERED, _RECOVERED[degraded.reason]
         else:
-            offset = self.offset(now)
-            told = "not known" if offset.offset_s is None else f"{offset.offset_s / 3600:+g} h from UTC"
-            self._tell(Trigger.NOTICED, now, f"the trade server's clock: {told} (confidence {offset.confidence})")
+            trigger, told = Trigger.NOTICED, f"the trade server's clock: {_words(self.offset(now))}"
+            over = Conditions(before).beyond(self.conditions.now)
+            if over:
+                told = f"no longer: {'; '.join(condition.message for condition in over)}"
+        self._tell(trigger, now, told, present)
         if self.foreign != was_foreign:
             self._gateway.account_is_ours(not self.foreign, now)
 
-    def _tell(self, trigger: Trigger, now: float, cause: str, reason: str = "", next_step: str = "") -> None:
+    def _tell(self, trigger: Trigger, now: float, told: str, present: Condition | None) -> None:
+        """The headline is what is wrong at present, if anything is, and else what has changed."""
         self._gateway.transition(
             trigger,
             now,
-            cause=cause,
-            reason=reason,
-            next_step=next_step,
+            cause=told if present is None else present.message,
+            reason="" if present is None else present.reason,
+            next_step="" if present is None else present.next_step,
             conditions=self.conditions.now,
             clock=self.offset(now),
         )
+
+
+def _words(offset: ClockOffset) -> str:
+    known = "not known" if offset.offset_s is None else f"{offset.offset_s / 3600:+g} h from UTC"
+    return f"{known} (confidence {offset.confidence})"
 
 
 _RECOVERED = {

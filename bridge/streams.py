@@ -12,6 +12,7 @@ from msgspec import Raw
 
 from bridge import codec
 from bridge.errors import NotConnected
+from bridge.messages import FOREIGN
 from bridge.replies import Subscribed
 from bridge.session import link
 from bridge.topics import Stream, TopicState
@@ -71,16 +72,19 @@ class Streams:
         else:
             topic.stream = Stream.IDLE
 
+    def _find(self, stream_name: str) -> TopicState | None:
+        return self._topics.find(stream_name[:-1] if stream_name.endswith("*") else stream_name + "\0")
+
     def answered(self, message: link.Started | link.NotStarted, now: float) -> None:
         """The session has begun to send a topic, or cannot."""
-        topic = self._topics.find(message.topic[:-1] if message.topic.endswith("*") else message.topic + "\0")
+        topic = self._find(message.topic)
         if topic is None or topic.stream is not Stream.STARTING:
             return
         if isinstance(message, link.Started):
             topic.stream = Stream.LIVE
             if message.kept is not None:
                 topic.kept = message.kept
-            self._know(topic, message.body, now)
+            self._know(topic, message.body, message.flags, now)
         else:
             error = link.as_error(message)
             if isinstance(error, NotConnected):  # the session has lost its terminal: it is asked again when it has it back
@@ -90,17 +94,17 @@ class Streams:
                 topic.error = error
                 self._gateway.log(f"cannot stream {topic.name}: {message.message}", now, topic=topic.name)
 
-    def _know(self, topic: TopicState, packed: bytes | None, now: float) -> None:
+    def _know(self, topic: TopicState, packed: bytes | None, flags: int, now: float) -> None:
         """The newest state of a stream that has just started. It may have changed while there was no session: of a state that is
         told as a whole, subscribers then hear at once."""
         if packed is None:
             return
         family = topic.name.partition(":")[0]
         body = packed if family in codec.RECORD_FAMILIES else codec.plain_body(Raw(packed))
-        if topic.body is not None and body != topic.newest() and family in ("account", "forming"):
-            self._gateway.publish(topic.name, body, now)
+        if topic.body is not None and body != topic.newest() and family in ("account", "forming", "book"):
+            self._gateway.publish(topic.name, body, now, flags)
         else:
-            topic.flags, topic.body = 0, body
+            topic.flags, topic.body = flags, body
             if topic.resumed and not topic.recent:
                 topic.remember(body)
 
@@ -116,8 +120,21 @@ class Streams:
         self._gateway.streams_paused(now)
         wanted = self._topics.wanted()
         for topic in [*wanted, *self._topics.followed(wanted)]:
+            topic.foreign = FOREIGN
             self._gateway.link.append(link.pack(link.StopStream(topic.stream_name)))
         self.resumed()
+
+    def ended(self, stream_name: str) -> None:
+        """The session has stopped a stream; what comes from now on is of the one that was started after it."""
+        topic = self._find(stream_name)
+        if topic is not None:
+            topic.foreign = 0
+
+    def forget(self) -> None:
+        """What was published is another broker's. Each topic leaves one sequence out, so that subscribers see the break."""
+        for topic in self._topics:
+            if topic.streamed and topic.sequence:
+                topic.forget()
 
     def drop_unwanted(self, now: float) -> None:
         """Have the session end the streams that nobody wants any more."""
@@ -130,11 +147,13 @@ class Streams:
     def paused(self) -> None:
         """No stream is sent at present."""
         for topic in self._topics:
+            topic.foreign = 0
             if topic.stream in (Stream.LIVE, Stream.STARTING):
                 topic.stream = Stream.IDLE
 
     def resumed(self) -> None:
-        """The session can be asked: every wanted topic is started."""
+        """The session can be asked: every wanted topic is started, if it is not already."""
         wanted = self._topics.wanted()
         for topic in [*self._topics.followed(wanted), *wanted]:
-            self.start(topic)
+            if topic.stream is not Stream.STARTING:
+                self.start(topic)

@@ -75,15 +75,18 @@ class Supervision:
         self._leave_from_s = now + self._grace_s
         self._leave(now)
 
-    def reconnect(self, cause: str, now: float) -> ConnectionState:
-        """Replace the session, for somebody who wants that: whatever it was that kept the bridge from trying is forgotten."""
+    def reconnect(self, cause: str, now: float, *, accept: bool) -> ConnectionState:
+        """Replace the session, for somebody who wants that: whatever it was that kept the bridge from trying is forgotten. With
+        `accept` the account that the terminal is logged in to is served from then on, unless the settings name one."""
         gateway = self._gateway
         if not gateway.connection.accepts(Trigger.RETRY):
             raise Stopping("the bridge is shutting down", next_step="start the bridge again")
         gateway.transition(Trigger.RETRY, now, cause=cause, reason="bridge", next_step=AGAIN, attempt=0)
         self._refusals = 0
-        self.standing.forget()
+        if accept:
+            self.standing.forget()
         self._detached(now)
+        self.watch.forget_restarts()
         self.watch.resume_at(now)
         self.watch.start_at_s = self.watch.attempt_at_s = None
         if self.watch.running:
@@ -133,9 +136,13 @@ class Supervision:
 
     def misconfigured(self, generation: int, error: BridgeError, now: float) -> None:
         """A session could not be started with these settings."""
-        if generation == self.watch.generation and self.watch.running:
-            self.watch.ended()
-            self._refuse(error.message, error.next_step, "settings", now)
+        if generation != self.watch.generation or not self.watch.running:
+            return
+        if not self._gateway.connection.accepts(Trigger.REFUSED):
+            self.exited(generation, error.message, now)
+            return
+        self.watch.ended()
+        self._refuse(error.message, error.next_step, "settings", now)
 
     def suspect(self, why: str, now: float) -> None:
         """The session said something that it would not say."""

@@ -13,15 +13,16 @@ from enum import StrEnum
 from typing import Any
 
 from bridge.codec import MAX_TOPIC_BYTES
+from bridge.delivered import rows_before
 from bridge.errors import BridgeError
-from bridge.ring import Pool, Ring
+from bridge.ring import Frames, Pool, Ring
 from bridge.ticks import RECORD_BYTES, TIME_BYTES
 
-STREAMED = ("tick:", "bar:", "forming:", "account\0", "trade\0")
+STREAMED = ("tick:", "bar:", "forming:", "book:", "account\0", "trade\0")
 """How a subscription begins that the session has to serve; all others are served by the gateway, or by nobody."""
 OWN = frozenset({"connection", "heartbeat", "log"})
 """Topics that the gateway publishes by itself."""
-PASSIVE_PREFIXES = ("bar:", "forming:")
+PASSIVE_PREFIXES = ("bar:", "forming:", "book:")
 """Families of which a prefix subscription only follows what others have started: nobody wants all timeframes of all symbols."""
 
 
@@ -36,12 +37,18 @@ def _served(wire: str) -> bool:
     return wire.startswith(STREAMED) and not passive and "*" not in wire
 
 
+MARKED = ("tick:", "bar:", "forming:", "book:")
+"""Families whose events are marked while the terminal is another account's; whose the others are, the session asks by itself."""
 RESUMED = ("tick:", "bar:")
 """Families whose streams a new session continues without a hole."""
 RECENT = 512
 """Bodies kept for that: more than a session sends of one symbol in a second of server time."""
 MOST_ROWS = 20_000
 """Rows of the newest second that a snapshot tells, at most: the last ones."""
+MOST_ENDED = 5_000
+"""Streams that are ended in one heartbeat: 35 ms."""
+NOTHING: Frames = deque(maxlen=0)
+"""In place of a queue that nothing was put in yet: an empty one takes 600 bytes, and 100,000 topics may be without an event."""
 
 
 class Stream(StrEnum):
@@ -55,7 +62,10 @@ class Stream(StrEnum):
 
 @dataclass(slots=True, eq=False)
 class TopicState:
-    """One topic; `prefix` is its name with the NUL, as bytes, `wire` the subscription as text, with the NUL for an exact topic."""
+    """One topic; `prefix` is its name with the NUL, as bytes, `wire` the subscription as text, with the NUL for an exact topic.
+
+    `foreign` is the flag of what still comes of a stream that began at another account, until the session says that it has ended.
+    """
 
     name: str
     wire: str
@@ -66,18 +76,22 @@ class TopicState:
     flags: int = 0
     body: Any = None
     published_s: float | None = None
-    recent: deque[bytes] = field(default_factory=lambda: deque(maxlen=RECENT))
-    frames: deque[bytes] = field(default_factory=deque)
+    recent: deque[bytes] = field(init=False)
+    frames: Frames = field(init=False)
     pool: Pool | None = None
     kept: bytes | None = None
     error: BridgeError | None = None
     linger_until_s: float | None = None
+    foreign: int = 0
     streamed: bool = field(init=False)
+    marked: bool = field(init=False)
     resumed: bool = field(init=False)
 
     def __post_init__(self) -> None:
         self.streamed = _served(self.wire)
+        self.marked = self.wire.startswith(MARKED)
         self.resumed = self.wire.startswith(RESUMED)
+        self.recent = self.frames = NOTHING
 
     @property
     def exact(self) -> bool:
@@ -99,12 +113,14 @@ class TopicState:
         return b"".join(self.recent)[-MOST_ROWS * RECORD_BYTES :] if self.name.startswith("tick:") else b""
 
     def resume(self) -> bytes | None:
-        """What a new session needs to go on where the last one ended: what that gave to keep; of bars the last, of ticks all those
-        of their newest second."""
+        """What a new session needs to go on where the last one ended: what that gave to keep; of bars the last, of ticks those of
+        the last minutes as far as they are kept, and all of their newest second."""
         if self.kept is not None:
             return self.kept
         records = b"".join(self.recent)
-        return (records if self.name.startswith("tick:") else records[-RECORD_BYTES:]) or None
+        if not records or not self.name.startswith("tick:"):
+            return records[-RECORD_BYTES:] or None
+        return rows_before(self.frames, int.from_bytes(records[:TIME_BYTES], "little", signed=True)) + records
 
     def remember(self, body: bytes) -> None:
         """Keep what `resume` needs of the records that are being published: those of the newest second, found by bisection."""
@@ -119,9 +135,22 @@ class TopicState:
             else:
                 low = middle + 1
         recent = self.recent
-        if recent and (low or recent[-1][:TIME_BYTES] != second):
+        if recent is NOTHING:
+            recent = self.recent = deque(maxlen=RECENT)
+        elif recent and (low or recent[-1][:TIME_BYTES] != second):
             recent.clear()
         recent.append(body[low * RECORD_BYTES :])
+
+    def break_off(self) -> None:
+        """What comes next does not go on where this ended: a sequence is left out, and nothing is kept."""
+        self.recent = self.frames = NOTHING
+        self.kept = None
+        self.sequence += 1
+
+    def forget(self) -> None:
+        """The same, and its state is no state any more."""
+        self.break_off()
+        self.body, self.flags = None, 0
 
     def newest(self) -> Any:
         """What a late joiner needs of the newest event: the last of its records, else all of it; nothing of what is not a state."""
@@ -144,11 +173,13 @@ class TopicTable:
         return iter(self._by_wire.values())
 
     def topic(self, name: str) -> TopicState:
-        """The state of an exact topic, made if it is new."""
+        """The state of an exact topic, made if it is new; with a queue for its frames, if they are kept."""
         wire = name + "\0"
         state = self._by_wire.get(wire)
         if state is None:
             state = self._by_wire[wire] = TopicState(name, wire, wire.encode(), pool=self._ring.pool(name))
+        if state.frames is NOTHING and state.pool is not None:
+            state.frames = deque()
         return state
 
     def has_room_for(self, count: int) -> bool:
@@ -202,12 +233,13 @@ class TopicTable:
         return [state for state in self if state.recent and state.wire.startswith(prefixes) and state not in known]
 
     def unwanted(self, now: float) -> list[TopicState]:
-        """The streams whose linger is over: nobody wants them any more. Topics that never had an event are forgotten.
+        """The streams whose linger is over: nobody wants them any more; very many of them not all at once, for each is told to the
+        session. Topics that never had an event are forgotten.
 
         A topic that had some leaves one sequence out: what happens until its stream is started again is not published, and a
         subscriber who was only cut off, and comes back later than the linger, has to see that it missed something.
         """
-        over = [state for state in self if state.linger_until_s is not None and now >= state.linger_until_s]
+        over = [state for state in self if state.linger_until_s is not None and now >= state.linger_until_s][:MOST_ENDED]
         if not over:
             return over
         for state in over:
@@ -220,7 +252,5 @@ class TopicTable:
             if not state.sequence:
                 del self._by_wire[state.wire]
             elif (state.resumed or state.name == "trade") and not state.wire.startswith(prefixes):  # no prefix goes on with it
-                state.recent.clear()
-                state.frames = deque()
-                state.sequence += 1
+                state.break_off()
         return over

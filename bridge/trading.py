@@ -8,7 +8,7 @@ Volumes are in lots, money in the account's currency. Source: MQL5 `ENUM_POSITIO
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, NamedTuple
 
 from msgspec import Meta
 
@@ -157,9 +157,11 @@ class OrderResult:
     request: TradeRequest
 
 
-@dataclass(frozen=True, slots=True)
-class BookLevel:
-    """One level of the depth of market; `type` 1 is sell, 2 buy, 3 sell at market, 4 buy at market."""
+class BookLevel(NamedTuple):
+    """One level of the depth of market; `type` 1 is sell, 2 buy, 3 sell at market, 4 buy at market.
+
+    A named tuple, because it travels as an array of its four values: a book has many levels, and comes often.
+    """
 
     type: int
     price: float

@@ -46,6 +46,7 @@ class Watch:
         self.progress_s: float | None = None
         self.asked_s: float | None = None
         self.attempt = 0
+        self._starts = 0
         self.start_at_s: float | None = None
         self.attempt_at_s: float | None = None
         self._silent_at_s: float | None = None
@@ -81,12 +82,14 @@ class Watch:
         """The terminal or the session went: when to try again. Short at first, longer while nothing holds; `every_s` where it is
         only a matter of waiting."""
         if self._attached_s is not None and now - self._attached_s >= self._settings.settled_s:
-            self.attempt = 0
+            self.attempt = self._starts = 0
         self._attached_s = None
         settings = self._settings
-        longest_s = settings.last_attempt_s if self.running else settings.last_start_s
-        delay_s = min(settings.first_retry_s * 2.0 ** min(self.attempt, 100), longest_s) if every_s is None else every_s
+        # A terminal that was away for long is no reason to wait long for a new session.
+        failures, longest_s = (self.attempt, settings.last_attempt_s) if self.running else (self._starts, settings.last_start_s)
+        delay_s = min(settings.first_retry_s * 2.0 ** min(failures, 100), longest_s) if every_s is None else every_s
         self.attempt += 1
+        self._starts += not self.running
         again_s = now + delay_s * self._random.uniform(0.8, 1.2)
         if self.running:
             self.attempt_at_s = again_s
@@ -99,13 +102,17 @@ class Watch:
         while self._replaced and now - self._replaced[0] >= HOUR_S:
             self._replaced.popleft()
         if len(self._replaced) >= self._settings.restarts_per_hour:
-            return self._replaced[0] + HOUR_S
+            return (self._replaced[0] if self._replaced else now) + HOUR_S
         self._replaced.append(now)
         return None
 
+    def forget_restarts(self) -> None:
+        """Somebody looked into it: the count begins anew."""
+        self._replaced.clear()
+
     def resume_at(self, at_s: float) -> None:
         """Start the next session then, as if it were the first."""
-        self.attempt = 0
+        self.attempt = self._starts = 0
         self._attached_s = None
         self.start_at_s = at_s
 
@@ -117,9 +124,9 @@ class Watch:
     def stopping(self, now: float) -> None:
         """The session was told to end; it may take a moment."""
         self.start_at_s = self.attempt_at_s = None
-        self.ending = True
-        if self.running:
+        if self.running and not self.ending:  # who is told so again has no longer for it
             self._silent_at_s = now + self._settings.stop_s
+        self.ending = True
 
     def overdue(self, now: float) -> bool:
         """Whether the session has been silent for too long."""

@@ -2,8 +2,8 @@
 
 Records stay packed until they are looked at: making an event costs a fraction of a microsecond, whatever it carries. `time_us` is
 the bridge's clock when the event was published (microseconds since 1970-01-01 UTC); the times inside records are the trade
-server's. `flags` has the bits `bridge.messages.BACKFILLED` and `LATE`. `snapshot` is true for the state that a subscription begins
-with, and begins anew with after a `Gap`; every other event is news.
+server's. `flags` has the bits of `bridge.messages` (`BACKFILLED`, `LATE`, `SUSPECT` …). `snapshot` is true for the state that a
+subscription begins with, and begins anew with after a `Gap`; every other event is news.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from msgspec import Struct
 from bridge.codec import Event, decode_body
 from bridge.errors import MalformedMessage
 from bridge.records import Account
-from bridge.replies import ConnectionState, LogRecord, TradeEvent
+from bridge.replies import Book, ConnectionState, LogRecord, TradeEvent
 from bridge.replies import Heartbeat as HeartbeatBody
 from bridge.ticks import RECORD_BYTES, Bar, Tick, iter_bars, iter_ticks, last_tick
 
@@ -115,6 +115,17 @@ class AccountUpdate(Envelope, frozen=True, gc=False):
     account: Account
 
 
+class BookUpdate(Envelope, frozen=True, gc=False):
+    """The depth of market of a symbol as it is now: `book.levels`, highest price first. The terminal gives no time for it."""
+
+    book: Book
+
+    @property
+    def topic(self) -> str:
+        """`book:SYMBOL`."""
+        return f"book:{self.book.symbol}"
+
+
 class LogLine(Envelope, frozen=True, gc=False):
     """Something that an operator should read."""
 
@@ -150,12 +161,13 @@ class Gap(Struct, frozen=True, gc=False):
     missing: int | None
 
 
-Item = Ticks | Bars | Connection | TradeUpdate | AccountUpdate | LogLine | Heartbeat | Other | Gap
+Item = Ticks | Bars | Connection | TradeUpdate | AccountUpdate | BookUpdate | LogLine | Heartbeat | Other | Gap
 """Everything that a subscription can yield."""
 Maker = Callable[[Event, bool], Item]
 
 _WRAPPERS: dict[str, Callable[[int, int, int, int, bool, Any], Item]] = {
-    "connection": Connection, "trade": TradeUpdate, "account": AccountUpdate, "log": LogLine, "heartbeat": Heartbeat,
+    "connection": Connection, "trade": TradeUpdate, "account": AccountUpdate, "book": BookUpdate, "log": LogLine,
+    "heartbeat": Heartbeat,
 }  # fmt: skip
 
 

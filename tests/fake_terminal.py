@@ -21,10 +21,10 @@ def record(kind: type[T], **values: Any) -> T:
     return kind(**{name: values.get(name, hint()) for name, hint in get_type_hints(kind).items()})
 
 
-def tick(msc: int, bid: float = 1.1, ask: float = 1.2, flags: int = 6) -> bytes:
-    """A packed tick, `msc` milliseconds after `T0`."""
+def tick(msc: int, bid: float = 1.1, ask: float | None = None, flags: int = 6) -> bytes:
+    """A packed tick, `msc` milliseconds after `T0`; the ask is 1.2 or, for a higher bid, that."""
     stamp = T0 * 1000 + msc
-    return TICK_STRUCT.pack(stamp // 1000, bid, ask, 0.0, 0, stamp, flags, 0.0)
+    return TICK_STRUCT.pack(stamp // 1000, bid, max(1.2, bid) if ask is None else ask, 0.0, 0, stamp, flags, 0.0)
 
 
 def bar(at: int, close: float = 1.0) -> bytes:
@@ -41,6 +41,8 @@ class FakeTerminal(Terminal):
         self.ticks: dict[str, bytes] = defaultdict(bytes)
         self.shown: dict[str, Tick] = {}
         self.bars: dict[tuple[str, str], bytes] = defaultdict(bytes)
+        self.books: dict[str, list[BookLevel]] = {}
+        self.books_open: set[str] = set()
         self.open_positions: list[Position] = []
         self.pending: list[Order] = []
         self.figures = record(
@@ -103,7 +105,7 @@ class FakeTerminal(Terminal):
 
     def symbol(self, name: str) -> Symbol:
         self._symbol("symbol", name)
-        return record(Symbol, name=name, visible=name in self.visible)
+        return record(Symbol, name=name, visible=name in self.visible, ticks_bookdepth=10 * (name in self.books))
 
     def select(self, name: str, enable: bool = True) -> None:
         self._symbol("select", name)
@@ -135,13 +137,19 @@ class FakeTerminal(Terminal):
 
     def book_open(self, name: str) -> None:
         self._symbol("book_open", name)
+        if name not in self.books:
+            raise TerminalError("market_book_add", -1, "refused without a reason")
+        self.books_open.add(name)
 
     def book(self, name: str) -> list[BookLevel]:
         self._symbol("book", name)
-        return []
+        if name not in self.books_open:
+            raise TerminalError("market_book_get", -4, "Terminal: Not found")
+        return list(self.books[name])
 
     def book_close(self, name: str) -> None:
         self._symbol("book_close", name)
+        self.books_open.discard(name)
 
     def positions(self, *, ticket: int | None = None, symbol: str | None = None, group: str | None = None) -> list[Position]:
         self._called("positions")

@@ -45,7 +45,7 @@ def values(hint: Any, meta: Meta | None = None) -> st.SearchStrategy[Any]:
     arguments = get_args(hint)
     if hasattr(hint, "__metadata__"):
         return values(arguments[0], hint.__metadata__[0])
-    if dataclasses.is_dataclass(hint):
+    if dataclasses.is_dataclass(hint) or hasattr(hint, "_fields"):
         return instances(hint)
     if get_origin(hint) is tuple:
         least, most = (meta.min_length or 0, min(meta.max_length or 3, 3)) if meta else (0, 3)
@@ -64,9 +64,10 @@ def values(hint: Any, meta: Meta | None = None) -> st.SearchStrategy[Any]:
 
 
 def instances(kind: Any) -> st.SearchStrategy[Any]:
-    """Messages of a class."""
+    """Messages of a class, or named tuples."""
     hints = get_type_hints(kind, include_extras=True)
-    return st.builds(kind, **{field.name: values(hints[field.name]) for field in dataclasses.fields(kind)})
+    names = kind._fields if hasattr(kind, "_fields") else [field.name for field in dataclasses.fields(kind)]
+    return st.builds(kind, **{name: values(hints[name]) for name in names})
 
 
 REQUESTS: st.SearchStrategy[Any] = st.sampled_from(list(messages.REQUESTS.values())).flatmap(instances)

@@ -9,11 +9,13 @@ from msgspec import Raw
 from bridge import codec
 from bridge.errors import MalformedMessage
 from bridge.messages import BACKFILLED
+from bridge.replies import Book, LogRecord, TradeEvent
 from bridge.replies import Heartbeat as HeartbeatBody
-from bridge.replies import LogRecord, TradeEvent
+from bridge.trading import BookLevel
 from clients.events import (
     AccountUpdate,
     Bars,
+    BookUpdate,
     Connection,
     Gap,
     Heartbeat,
@@ -61,6 +63,8 @@ def test_bars_of_a_symbol_with_colons(family: str) -> None:
         ("connection", CONNECTED, Connection, "connection"),
         ("trade", TradeEvent("position_opened", position(5)), TradeUpdate, "trade"),
         ("account", ACCOUNT, AccountUpdate, "account"),
+        ("book:A:B", Book("A:B", (BookLevel(1, 1.2, 3, 3.5), BookLevel(2, 1.1, 2, 2.0))), BookUpdate, "book"),
+        ("book:A", Book("A", ()), BookUpdate, "book"),
         ("log", LogRecord("warning", "words"), LogLine, "record"),
         ("heartbeat", HeartbeatBody(1_000, "connected", 0, {"tick:EURUSD": 4}), Heartbeat, "heartbeat"),
     ],
@@ -80,7 +84,15 @@ def test_a_topic_of_a_later_release_is_passed_on() -> None:
 
 
 @pytest.mark.parametrize(
-    ("topic", "body"), [("tick:X", b""), ("tick:X", b"x" * 59), ("bar:X:M1", b"x" * 61), ("connection", {"state": 5}), ("trade", 1)]
+    ("topic", "body"),
+    [
+        ("tick:X", b""),
+        ("tick:X", b"x" * 59),
+        ("bar:X:M1", b"x" * 61),
+        ("connection", {"state": 5}),
+        ("trade", 1),
+        ("book:X", {"symbol": "X", "levels": [[1, 1.0]]}),
+    ],
 )
 def test_a_body_of_another_type_is_malformed(topic: str, body: object) -> None:
     with pytest.raises(MalformedMessage):

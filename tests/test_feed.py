@@ -4,54 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bridge.errors import InvalidParameters, NotConnected, TerminalRefused, UnknownSymbol, UnknownTimeframe
-from bridge.messages import BACKFILLED, LATE
+from bridge.messages import BACKFILLED, LATE, SUSPECT
 from bridge.replies import LogRecord, TradeEvent
-from bridge.session.feed import Feed
 from bridge.terminal import TerminalError
 from bridge.ticks import TICK_STRUCT, Tick, last_tick
 from bridge.trading import Order, Position
 from tests.fake_terminal import FakeTerminal, bar, record, rows, tick
-
-
-class Run:
-    """A feed and the time."""
-
-    def __init__(self, terminal: FakeTerminal) -> None:
-        self.terminal = terminal
-        self.feed = Feed(terminal)
-        self.now = 100.0
-        self.polls = 0
-
-    def start(self, topic: str, resume: bytes | None = None) -> bytes | None:
-        return self.feed.start(topic, self.now, resume)
-
-    def pass_time(self, seconds: float = 1.0) -> list[tuple[str, int, Any]]:
-        """The events until then. Each poll makes at most one call."""
-        end = self.now + seconds
-        events = []
-        while self.feed.next_deadline() <= end:
-            self.now = max(self.now, self.feed.next_deadline())
-            before = len(self.terminal.calls)
-            events += self.feed.poll(self.now)
-            assert len(self.terminal.calls) <= before + 1
-            self.polls += 1
-            assert self.polls < 100_000
-        self.now = end
-        return events
-
-    def records(self, seconds: float = 1.0, flags: int = 0) -> list[bytes]:
-        found = []
-        for _, flagged, body in self.pass_time(seconds):
-            assert flagged == flags
-            found += rows(body)
-        return found
+from tests.feed_run import Run
 
 
 @pytest.fixture
@@ -120,7 +85,7 @@ def test_a_history_that_fails_at_first_does_not_fail_the_start(run: Run, termina
 def test_a_burst_arrives_in_batches(run: Run, terminal: FakeTerminal) -> None:
     terminal.ticks["EURUSD"] = tick(0)
     run.start("tick:EURUSD")
-    burst = [tick(1 + number // 2000, bid=number) for number in range(5500)]
+    burst = [tick(1 + number // 2000, bid=1 + number) for number in range(5500)]
     terminal.ticks["EURUSD"] += b"".join(burst)
     events = run.pass_time()
     assert all(len(body) <= 60_000 for _, _, body in events)
@@ -147,7 +112,8 @@ def test_rows_that_break_rules_are_published_as_they_are(run: Run, terminal: Fak
     run.start("tick:EURUSD")
     strange = [tick(1, float("nan"), 0.0), tick(2, 0.0, 0.0), tick(3, 1.3, 1.2), tick(3, float("inf")), tick(4, -1.0)]
     terminal.ticks["EURUSD"] += b"".join(strange)
-    assert run.records() == strange
+    events = run.pass_time()
+    assert [(flags, rows(body)) for topic, flags, body in events if topic != "log"] == [(SUSPECT, strange)]
     looks = terminal.calls.count("ticks_from")
     terminal.shown["EURUSD"] = Tick(*TICK_STRUCT.unpack(tick(4, float("nan"))))
     run.records(3)
@@ -344,11 +310,11 @@ def test_the_forming_bar_at_most_four_times_a_second(run: Run, terminal: FakeTer
     events = []
     for number in range(200):
         terminal.ticks["EURUSD"] += tick(10 * number + 1)
-        terminal.bars["EURUSD", "H1"] = bar(0, close=number)
+        terminal.bars["EURUSD", "H1"] = bar(0, close=1 + number / 200)
         events += run.pass_time(0.01)
     assert 6 <= len(events) <= 9
     events += run.pass_time(1)
-    assert events[-1] == ("forming:EURUSD:H1", 0, bar(0, close=199))
+    assert events[-1] == ("forming:EURUSD:H1", 0, bar(0, close=1.995))
 
 
 # ---- account and trades ----------------------------------------------------------------------------------------------------------
@@ -430,6 +396,34 @@ def test_a_failure_is_told_once_until_it_is_over(run: Run, terminal: FakeTermina
     run.pass_time(2)
     terminal.fail("tick", -1)
     assert len([topic for topic, _, _ in run.pass_time(2) if topic == "log"]) == 1
+
+
+def test_a_symbol_that_vanishes_is_told_once_and_goes_on_when_it_is_back(run: Run, terminal: FakeTerminal) -> None:
+    terminal.ticks["EURUSD"] = tick(0)
+    terminal.ticks["GBPUSD"] = tick(0)
+    terminal.bars["EURUSD", "M1"] = bar(0) + bar(60)
+    for topic in ("tick:EURUSD", "bar:EURUSD:M1", "forming:EURUSD:M1", "tick:GBPUSD"):
+        run.start(topic)
+    run.pass_time(1)
+    terminal.names.remove("EURUSD")
+    terminal.visible.clear()
+    [(_, _, told)] = [event for event in run.pass_time(60) if event[0] == "log"]
+    assert told.topic == "tick:EURUSD"
+    assert "the symbol EURUSD is not there any more" in told.message
+    assert run.feed.gone() == ["EURUSD"]
+    terminal.ticks["GBPUSD"] += tick(500)
+    assert run.records() == [tick(500)]
+    terminal.names.append("EURUSD")
+    terminal.ticks["EURUSD"] += tick(700)
+    events = run.pass_time(10)
+    assert [body.message for topic, _, body in events if topic == "log"] == ["the symbol EURUSD is there again"]
+    assert [body for topic, _, body in events if topic == "tick:EURUSD"] == [tick(700)]
+    assert (run.feed.gone(), terminal.visible) == ([], {"EURUSD"})
+    terminal.names.remove("EURUSD")
+    run.pass_time(2)
+    for topic in ("tick:EURUSD", "bar:EURUSD:M1", "forming:EURUSD:M1"):
+        run.feed.stop(topic)
+    assert run.feed.gone() == []
 
 
 def test_many_symbols_are_looked_at_in_turn() -> None:

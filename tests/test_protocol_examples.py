@@ -31,7 +31,7 @@ def complete(value: Any, hint: Any) -> Any:
     if isinstance(value, str) and (match := re.fullmatch(r"<(\d+) bytes>", value)):
         return bytes(int(match[1]))
     kind = get_args(hint)[0] if get_origin(hint) in (Union, types.UnionType, Annotated) else hint
-    if isinstance(value, list):
+    if isinstance(value, list) and get_origin(kind) is tuple:
         return [complete(item, get_args(kind)[0]) for item in value]
     if isinstance(value, dict) and dataclasses.is_dataclass(kind):
         hints = get_type_hints(kind)

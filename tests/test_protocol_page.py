@@ -21,13 +21,14 @@ from bridge.connection import READS, TRADES, State
 from bridge.errors import ERRORS
 from bridge.gateway import GatewaySettings
 from bridge.outcomes import Outcomes
+from bridge.session import suspect
 from bridge.ticks import BAR_STRUCT, RECORD_BYTES, TICK_STRUCT, TIMEFRAME_S, TIMEFRAMES, Bar, Tick
 from bridge.version import __version__
 
 PAGE = (Path(__file__).parents[1] / "docs" / "protocol.md").read_text(encoding="utf-8")
 NAMED = {
     "id": messages.Id, "name": messages.Name, "topic": messages.Topic,
-    "text": trading.Text, "whole": trading.Whole, "amount": trading.Amount,
+    "text": trading.Text, "whole": trading.Whole, "amount": trading.Amount, "reason": replies.ReasonText,
 }  # fmt: skip
 KINDS: dict[str, type] = {
     name: kind
@@ -113,7 +114,9 @@ def default(field: dataclasses.Field[Any]) -> str:
         return f"`{json.dumps(field.default_factory())}`"
     if field.default is dataclasses.MISSING:
         return "required"
-    return "`nil`" if field.default is None else f"`{json.dumps(field.default)}`"
+    told = dataclasses.asdict(field.default) if dataclasses.is_dataclass(type(field.default)) else field.default
+    told = told.decode() if isinstance(told, bytes) else told
+    return "`nil`" if told is None else f"`{json.dumps(told)}`"
 
 
 # ---- messages --------------------------------------------------------------------------------------------------------------------
@@ -162,7 +165,17 @@ def test_events() -> None:
     assert told == {family: "bin" if kind is bytes else kind.__name__ for family, kind in messages.EVENT_BODIES.items()}
     assert len(table("topic", "body")) == len(messages.EVENT_BODIES)
     flags = {plain(row["flag"]): int(row["bit"]) for row in table("flag", "bit")}
-    assert flags == {"BACKFILLED": messages.BACKFILLED, "LATE": messages.LATE}
+    assert flags == {flag: getattr(messages, flag) for flag in ("BACKFILLED", "LATE", "FOREIGN", "SUSPECT")}
+
+
+def test_suspect_kinds() -> None:
+    assert [plain(row["kind"]) for row in table("kind", "of")] == list(suspect.KINDS)
+
+
+def test_book_levels() -> None:
+    told = [(int(row["place"]), plain(row["value"]), plain(row["type"])) for row in table("place", "value")]
+    hints = get_type_hints(trading.BookLevel)
+    assert told == [(place, name, hints[name].__name__) for place, name in enumerate(trading.BookLevel._fields)]
 
 
 def test_connection_states() -> None:
@@ -170,6 +183,10 @@ def test_connection_states() -> None:
     answer = {True: "yes", False: "no"}
     assert told == [(state.value, answer[state in READS], answer[state in TRADES]) for state in State]
     assert tuple(State) == get_args(get_type_hints(replies.ConnectionState)["state"])
+
+
+def test_reasons() -> None:
+    assert [plain(row["reason"]).strip('"') for row in table("reason", "of")] == list(get_args(replies.Reason))
 
 
 def test_errors() -> None:

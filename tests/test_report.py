@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 
-from bridge.replies import ClientStatus, ClockOffset, Condition, ConnectionState, LinkStatus, LogRecord, Status, TopicStatus
+from bridge.replies import Book, ClientStatus, ClockOffset, Condition, ConnectionState, LinkStatus, LogRecord, Status, TopicStatus
 from bridge.report import age, condition_line, connection_line, event_line, event_object, history_line, offset_text, status_lines
 from bridge.ticks import BAR_STRUCT, TICK_STRUCT
+from bridge.trading import BookLevel
 from clients import events
 
 HEAD: dict[str, Any] = {"epoch": 7, "sequence": 3, "time_us": 1_700_000_000_000_000, "flags": 0, "snapshot": False}
@@ -123,6 +124,7 @@ def test_every_kind_of_event_has_a_line_and_an_object() -> None:
     every: list[events.Item] = [
         events.Ticks(**HEAD, symbol="EURUSD", records=memoryview(TICK * 2)),
         events.Bars(**HEAD, symbol="EURUSD", timeframe="M1", forming=False, records=memoryview(BAR)),
+        events.BookUpdate(**HEAD, book=Book("EURUSD", (BookLevel(1, 1.2, 3, 3.5), BookLevel(2, 1.1, 2, 2.0)))),
         events.Connection(**HEAD, connection=LOST),
         events.LogLine(**HEAD, record=LogRecord("warning", "beware")),
         events.Gap("tick:EURUSD", 7, "sequence", 4, 5, 2),
@@ -134,4 +136,14 @@ def test_every_kind_of_event_has_a_line_and_an_object() -> None:
     assert len(event_object(every[0])["records"]) == 2
     assert event_object(every[1])["records"][0]["close"] == 1.5
     assert "bid 1.1" in event_line(every[0])
-    assert "2 events missing" in event_line(every[4])
+    assert "2 events missing" in event_line(every[5])
+    assert event_line(every[2]) == "book:EURUSD #3 bid 1.1 x 2 ask 1.2 x 3.5 (1 bids, 1 asks)"
+    assert event_object(every[2])["levels"][0] == {"type": 1, "price": 1.2, "volume": 3, "volume_dbl": 3.5}
+    assert event_line(events.BookUpdate(**HEAD, book=Book("A", ()))) == "book:A #3 bid - ask - (0 bids, 0 asks)"
+
+
+def test_a_time_that_is_none_is_told_as_it_is() -> None:
+    """A terminal may send anything; `tail` goes on."""
+    row = TICK_STRUCT.pack(2**62, float("nan"), 1.2, 0.0, 0, 2**62, 6, 0.0)
+    event = events.Ticks(**HEAD, symbol="A", records=memoryview(row))
+    assert event_line(event) == f"tick:A #3 {2**62} ms bid nan ask 1.2 (1 ticks)"

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import pytest
 
-from bridge.topics import TopicState, TopicTable, known
-from tests.scripted_session import ticks
+from bridge.messages import FOREIGN
+from bridge.ring import Ring
+from bridge.session import link
+from bridge.topics import MOST_ENDED, NOTHING, Stream, TopicState, TopicTable, known
+from tests.scripted_session import Bench, attached, health, obliging, ticks
 
 # ---- names -----------------------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
-    "name", ["tick:EURUSD", "tick:EURUSD.r", "bar:X:M1", "forming:X:H1", "account", "trade", "connection", "heartbeat", "log"]
+    "name",
+    ["tick:EURUSD", "tick:EURUSD.r", "bar:X:M1", "forming:X:H1", "book:X", "account", "trade", "connection", "heartbeat", "log"],
 )
 def test_topics_that_a_snapshot_can_be_asked_of(name: str) -> None:
     assert known(name)
@@ -19,7 +23,21 @@ def test_topics_that_a_snapshot_can_be_asked_of(name: str) -> None:
 
 @pytest.mark.parametrize(
     "name",
-    ["", "tick", "tick:", "bar:", "tick:EUR*", "tick:*", "tick:A\0B", "accounts", "account\0", "client:x", "tick:" + "é" * 150],
+    [
+        "",
+        "tick",
+        "tick:",
+        "bar:",
+        "book:",
+        "book:X*",
+        "tick:EUR*",
+        "tick:*",
+        "tick:A\0B",
+        "accounts",
+        "account\0",
+        "client:x",
+        "tick:" + "é" * 150,
+    ],
 )
 def test_names_that_are_no_topics(name: str) -> None:
     assert not known(name)
@@ -29,7 +47,7 @@ def test_names_that_are_no_topics(name: str) -> None:
     ("wire", "stream_name"),
     [
         ("tick:EURUSD\0", "tick:EURUSD"), ("tick:EUR", "tick:EUR*"), ("tick:", "tick:*"), ("bar:X:M1\0", "bar:X:M1"),
-        ("forming:X:M1\0", "forming:X:M1"), ("account\0", "account"), ("trade\0", "trade"),
+        ("forming:X:M1\0", "forming:X:M1"), ("book:X\0", "book:X"), ("account\0", "account"), ("trade\0", "trade"),
     ],
 )  # fmt: skip
 def test_what_the_session_is_asked_for(wire: str, stream_name: str) -> None:
@@ -42,8 +60,8 @@ def test_what_the_session_is_asked_for(wire: str, stream_name: str) -> None:
 @pytest.mark.parametrize(
     "wire",
     [
-        "tic", "ticks\0", "bar:", "bar:EURUSD:", "forming:", "account", "trade", "connection\0", "heart", "tick:\0", "tick:E*\0",
-        "tick:E*", "x\0",
+        "book:", "book:EUR", "tic", "ticks\0", "bar:", "bar:EURUSD:", "forming:", "account", "trade", "connection\0", "heart",
+        "tick:\0", "tick:E*\0", "tick:E*", "x\0",
     ],
 )  # fmt: skip
 def test_what_the_session_is_not_asked_for(wire: str) -> None:
@@ -100,6 +118,34 @@ def test_the_hundred_thousand_and_first_topic_is_refused() -> None:
     assert table.topic("tick:0").subscribers == 1
 
 
+def test_topics_without_events_have_no_queues() -> None:
+    table = TopicTable(5.0, ring=Ring(1_000))
+    subscribed = table.subscribe(b"tick:A\0")
+    assert subscribed is not None
+    assert subscribed.frames is subscribed.recent is NOTHING
+    published = table.topic("tick:A")
+    assert published is subscribed
+    assert published.frames is not table.topic("tick:B").frames
+    published.remember(ticks(1.0))
+    published.remember(ticks(2.0))
+    assert published.rows() == ticks(1.0, 2.0)
+    published.break_off()
+    assert published.rows() == b""
+    assert table.topic("client:x").frames is NOTHING, "nobody misses them"
+    assert not NOTHING
+
+
+def test_very_many_streams_end_one_after_the_other() -> None:
+    table = TopicTable(5.0)
+    for number in range(MOST_ENDED + 10):
+        table.subscribe(b"tick:%d\0" % number)
+        table.unsubscribe(b"tick:%d\0" % number, 0.0)
+    assert len(table.unwanted(5.0)) == MOST_ENDED
+    assert len(list(table)) == 10
+    assert len(table.unwanted(6.0)) == 10
+    assert list(table) == []
+
+
 def test_nothing_stays_of_what_never_had_an_event() -> None:
     table = TopicTable(linger_s=5.0)
     for wire in (b"tick:A\0", b"tick:", b"bar:", b"x\0", b"client:c1\0", b"client:c1:1\0", b"connection"):
@@ -130,4 +176,86 @@ def test_of_the_newest_event_a_late_joiner_gets_what_is_still_true() -> None:
     assert newest("bar:A:M1", b"x" * 120) == b"x" * 60
     assert newest("forming:A:M1", b"x" * 60) == b"x" * 60
     assert newest("account", {"login": 1}) == {"login": 1}
+    assert newest("book:A", {"symbol": "A"}) == {"symbol": "A"}
     assert [newest(name, {}) for name in ("trade", "log", "heartbeat")] == [None, None, None]
+
+
+@pytest.mark.parametrize(
+    ("wire", "marked"),
+    [
+        ("tick:A\0", True), ("tick:", True), ("bar:A:M1\0", True), ("forming:A:M1\0", True), ("book:A\0", True),
+        ("account\0", False), ("trade\0", False), ("connection\0", False), ("heartbeat\0", False), ("log\0", False),
+        ("client:c1\0", False),
+    ],
+)  # fmt: skip
+def test_which_topics_may_carry_the_data_of_another_account(wire: str, marked: bool) -> None:
+    state = TopicTable(5.0).subscribe(wire.encode())
+    assert state is not None
+    assert state.marked is marked
+
+
+# ---- what one session leaves to the next -----------------------------------------------------------------------------------------
+
+
+def following(*wires: str) -> Bench:
+    """A bench whose session obeys, but attaches only when it is told to."""
+    bench = Bench(linger_s=1.0).connect()
+    bench.answers = lambda message: [] if isinstance(message, link.Connect) else obliging(message)
+    for wire in wires:
+        bench.subscribe(wire)
+    return bench
+
+
+def resumed(bench: Bench) -> dict[str, bytes | None]:
+    """What a new session is told about each stream."""
+    bench.exit()
+    bench.run(1.0)
+    bench.said.clear()
+    bench.say(link.Ready("token", 1), attached())
+    return {message.topic: message.resume for message in bench.said if isinstance(message, link.StartStream)}
+
+
+def test_what_a_session_gives_to_keep_is_given_to_the_next() -> None:
+    bench = following("trade\0", "tick:A\0")
+    bench.answers = lambda message: []
+    assert resumed(bench) == {"trade": None, "tick:A": None}
+    bench.say(link.Started("trade", None, b"first"), link.Started("tick:A", None))
+    assert resumed(bench)["trade"] == b"first"
+    bench.say(link.Publish([("tick:A", 0, ticks(1.0))], {"trade": b"second"}))
+    assert resumed(bench) == {"trade": b"second", "tick:A": ticks(1.0)}
+    bench.say(link.Publish([("tick:A", 0, ticks(2.0))]), link.Started("trade", None))
+    assert resumed(bench)["trade"] == b"second", "nothing newer was given"
+
+
+def test_what_is_kept_belongs_to_the_stream_and_ends_with_it() -> None:
+    bench = following("trade\0")
+    bench.say(link.Publish([], {"trade": b"kept", "nobody asked": b"x"}))
+    assert bench.gateway.topics.find("nobody asked\0") is None
+    bench.healthy()
+    bench.unsubscribe("trade\0")
+    bench.run(3.0)
+    bench.subscribe("trade\0")
+    assert [message for message in bench.said if isinstance(message, link.StartStream)][-1] == link.StartStream("trade")
+
+
+def test_a_stream_that_has_been_asked_for_is_not_asked_for_again() -> None:
+    bench = following("tick:A\0")
+    bench.answers = lambda message: []
+    bench.say(link.Lost("f", -10_004, "gone"))
+    bench.said.clear()
+    bench.run(0.2)
+    bench.say(attached(login=7))
+    bench.say(health())
+    assert bench.streams() == ["+tick:A", "-tick:A", "+tick:A"]
+    bench.gateway.streams_resumed()
+    bench.take()
+    assert bench.streams() == ["+tick:A", "-tick:A", "+tick:A"]
+
+
+def test_the_end_of_a_stream_that_is_not_known_is_no_news() -> None:
+    bench = following("tick:A\0")
+    bench.say(link.Stopped("tick:B"), link.Stopped("tick:*"), link.Stopped(""), link.Stopped("account"))
+    topic = bench.gateway.topics.topic("tick:A")
+    topic.foreign = FOREIGN
+    bench.say(link.Stopped("tick:A"))
+    assert (topic.foreign, topic.stream) == (0, Stream.LIVE)

@@ -24,9 +24,7 @@ PYTHON = {"u64": int, "i64": int, "u32": int, "i32": int, "f64": float, "str": s
 
 @pytest.mark.parametrize("kind", PACKAGE)
 def test_fields_are_the_packages(kind: type[Any]) -> None:
-    hints = get_type_hints(kind)
-    ours = [(field.name, hints[field.name]) for field in dataclasses.fields(kind)]
-    assert ours == [(name, PYTHON.get(code, TradeRequest)) for name, code in FIELDS[PACKAGE[kind]]]
+    assert list(get_type_hints(kind).items()) == [(name, PYTHON.get(code, TradeRequest)) for name, code in FIELDS[PACKAGE[kind]]]
 
 
 @settings(max_examples=60, deadline=None)

@@ -58,8 +58,8 @@ class AccountStream:
 
 
 class TradeStream:
-    """What happens to positions and orders, found by comparing: positions are read in one poll, orders in the next, and in a third
-    whose they are. `resume` is what an earlier session kept: what happened since then is found afterwards."""
+    """What happens to positions and orders, found by comparing: positions are read in one poll, orders in the next; before and after
+    that it is asked whose they are. `resume` is what an earlier session kept: what happened since then is found afterwards."""
 
     topic = "trade"
 
@@ -73,6 +73,7 @@ class TradeStream:
         self._ledger: Ledger | None = None
         self._flags = 0
         self._unkept = False
+        self._ours = False
         if resume is not None:
             kept = _decode_kept(resume)
             if (kept.login, kept.server) == (self._owner.login, self._owner.server):
@@ -81,6 +82,11 @@ class TradeStream:
     def poll(self, terminal: Terminal, now: float) -> list[Event]:
         """Read a part."""
         self.due = now
+        if not self._ours:
+            self._ours = self._owner.owns(terminal.account())
+            if not self._ours:
+                self._elsewhere(now)
+            return []
         if self._positions is None:
             self._positions = terminal.positions()
             return []
@@ -90,15 +96,26 @@ class TradeStream:
         account = terminal.account()
         self.due = now + PERIOD_S
         seen, before, flags = ledger(self._positions, self._orders), self._ledger, self._flags
-        self._positions = self._orders = None
+        self._begin_anew()
         self.settled = True
         if not self._owner.owns(account):
-            self._flags = BACKFILLED  # what happens meanwhile is found afterwards
+            self._elsewhere(now)
             return []
         events: list[Event] = [] if before is None else [(self.topic, flags, event) for event in diff(before, seen)]
         self._ledger, self._flags = seen, 0
         self._unkept = self._unkept or before is None or bool(events)
         return events
+
+    def _elsewhere(self, now: float) -> None:
+        """The terminal is logged in to another account: what happens on ours meanwhile is found afterwards."""
+        self._flags = BACKFILLED
+        self.settled = True
+        self.due = now + PERIOD_S
+
+    def _begin_anew(self) -> None:
+        """Nothing of this look counts."""
+        self._positions = self._orders = None
+        self._ours = False
 
     def keep(self) -> bytes | None:
         """What a next session needs, when that has changed."""
@@ -110,7 +127,7 @@ class TradeStream:
 
     def ordered(self, now: float) -> None:
         """An order was sent: look at once, and at all."""
-        self._positions = self._orders = None
+        self._begin_anew()
         self.due = min(self.due, now)
 
     def quote(self, tick: Tick, now: float) -> None:
@@ -126,7 +143,7 @@ class TradeStream:
 
     def restore(self, now: float) -> None:
         """Differences to what was known before were found afterwards."""
-        self._positions = self._orders = None
+        self._begin_anew()
         self._flags = BACKFILLED
         self.due = now
 

@@ -6,7 +6,8 @@ from math import inf
 
 from bridge.messages import BACKFILLED
 from bridge.session.quotes import CATCH_UP_S, LATER_S, Event
-from bridge.session.tail import batches
+from bridge.session.suspect import Suspects, of_bars
+from bridge.session.tail import batches, rows_of
 from bridge.terminal import Terminal
 from bridge.ticks import RECORD_BYTES, TIMEFRAME_S, Tick, iter_bars
 
@@ -17,6 +18,8 @@ _LOOK = 3
 """The last delivered bar, the one that has just closed, and the forming one."""
 THROTTLE_S = 0.25
 """The forming bar is published at most this often."""
+_SHORT_TRIES = 3
+"""How often an answer that lacks a delivered bar is asked for again before it is taken as it is."""
 
 
 class BarStream:
@@ -26,7 +29,7 @@ class BarStream:
     end of the forming bar, and every few seconds. `resume` is the last record that an earlier session delivered.
     """
 
-    def __init__(self, symbol: str, timeframe: str, resume: bytes | None = None) -> None:
+    def __init__(self, symbol: str, timeframe: str, resume: bytes | None = None, suspects: Suspects | None = None) -> None:
         self.topic = f"bar:{symbol}:{timeframe}"
         self.symbol = symbol
         self.timeframe = timeframe
@@ -34,16 +37,22 @@ class BarStream:
         self.slow = True
         self.settled = False
         self._length_s = TIMEFRAME_S[timeframe]
-        self._closed_s = None if resume is None else next(iter_bars(resume[-RECORD_BYTES:])).time
+        self._suspects = suspects or Suspects()
+        self._closed_s = None if resume is None else _opened_s(resume)
         self._forming_s: int | None = None
         self._newest_s: int | None = None
         self._last = resume
         self._live_at = -inf if resume is None else inf
         self._crossed = False
         self._wait_s = SOON_S
+        self._shorts = 0
+        self._hint_s: int | None = None
+        self._quotes = 0
 
     def quote(self, tick: Tick, now: float) -> None:
         """Is the forming bar over?"""
+        self._hint_s = tick.time
+        self._quotes += 1
         if self._forming_s is None or (not self._crossed and tick.time >= self._forming_s + self._length_s):
             self._crossed = self._forming_s is not None
             self._wait_s = SOON_S
@@ -63,28 +72,39 @@ class BarStream:
         if not times:
             self.due = now + REREAD_S
             return []
-        if gap_to_s is None and self._closed_s is not None and len(times) == _LOOK and times[0] > self._closed_s:
+        closed_s = self._closed_s
+        if gap_to_s is None and closed_s is not None and len(times) > 1 and times[0] > closed_s:
             # Bars between the last delivered one and these may be missing.
             self._newest_s = times[-1]
             self.due = now
             return []
-        return self._deliver(answer, times, now, again=gap_to_s is not None)
+        # A range begins with the bar that it was asked from.
+        short = gap_to_s is not None and self._last is not None and _opened_s(self._last) == closed_s and times[0] != closed_s
+        if short and self._shorts < _SHORT_TRIES:
+            self._shorts += 1
+            self._newest_s = gap_to_s
+            self.due = now + LATER_S
+            return []
+        self._shorts = 0
+        return self._deliver(answer, times, now, gap_to_s is not None, ("short",) if short else ())
 
-    def _deliver(self, answer: bytes, times: list[int], now: float, again: bool) -> list[Event]:
+    def _deliver(self, answer: bytes, times: list[int], now: float, again: bool, known: tuple[str, ...]) -> list[Event]:
         events: list[Event] = []
-        if self._closed_s is None:
-            self._closed_s = times[-2] if len(times) > 1 else times[-1] - 1
-            self._last = answer[-2 * RECORD_BYTES : -RECORD_BYTES] or None
+        newest_s = max(times)
+        newest_closed_s = max((time for time in times if time < newest_s), default=newest_s - 1)
+        closed_s = self._closed_s
+        if closed_s is None:
+            self._closed_s = newest_closed_s
+            self._last = _between(answer, times, newest_closed_s - 1, newest_s)[-RECORD_BYTES:] or None
+        elif self._stepped_back(newest_s):
+            self._closed_s = newest_closed_s
         else:
-            first = sum(time <= self._closed_s for time in times[:-1])
-            closed = answer[first * RECORD_BYTES : -RECORD_BYTES]
+            closed = _between(answer, times, closed_s, newest_s)
             if closed:
-                self._closed_s = times[-2]
-                self._last = closed[-RECORD_BYTES:]
-                flags = BACKFILLED if now < self._live_at else 0
-                events = [(self.topic, flags, part) for part in batches(closed)]
-        moved = times[-1] != self._forming_s
-        self._forming_s = times[-1]
+                events = self._events(closed, BACKFILLED if now < self._live_at else 0, now, known)
+                self._closed_s = newest_closed_s
+        moved = newest_s != self._forming_s
+        self._forming_s = newest_s
         if moved:
             self._crossed = False
         if again:
@@ -97,6 +117,23 @@ class BarStream:
             self._live_at = min(self._live_at, now + CATCH_UP_S)
             self.due = now + REREAD_S
         return events
+
+    def _events(self, closed: bytes, flags: int, now: float, known: tuple[str, ...]) -> list[Event]:
+        events: list[Event] = []
+        for part in batches(closed):
+            found = of_bars(part, None if self._last is None else _opened_s(self._last)).also(*known)
+            events += self._suspects.event(self.topic, flags, part, found, now)
+            self._last = part[-RECORD_BYTES:]
+        return events
+
+    def _stepped_back(self, newest_s: int) -> bool:
+        """Whether the newest bar is one that was delivered, or older, and ticks go on in it: the server's clock stepped back, and
+        bars are delivered anew from there. The first tick after an outage does not count, for a terminal may begin with an old
+        one; and a history that is still being read in has old bars, but no ticks that go on in them."""
+        closed_s, hint_s = self._closed_s, self._hint_s
+        if closed_s is None or newest_s > closed_s or hint_s is None or self._quotes < 2:
+            return False
+        return newest_s <= hint_s < newest_s + self._length_s
 
     def body(self) -> bytes | None:
         """The last closed bar."""
@@ -112,19 +149,32 @@ class BarStream:
         self._live_at = inf
         self._newest_s = None
         self._crossed = False
+        self._shorts = 0
+        self._quotes = 0
         self.due = now
+
+
+def _between(answer: bytes, times: list[int], after_s: int, before_s: int) -> bytes:
+    """The bars that opened after one time and before another, in the order of the answer."""
+    return b"".join(row for row, time in zip(rows_of(answer), times, strict=True) if after_s < time < before_s)
+
+
+def _opened_s(rows: bytes) -> int:
+    """When the last of these bars opened."""
+    return next(iter_bars(rows[-RECORD_BYTES:])).time
 
 
 class FormingStream:
     """The bar that is forming, when it has changed, at most four times a second."""
 
-    def __init__(self, symbol: str, timeframe: str) -> None:
+    def __init__(self, symbol: str, timeframe: str, suspects: Suspects | None = None) -> None:
         self.topic = f"forming:{symbol}:{timeframe}"
         self.symbol = symbol
         self.timeframe = timeframe
         self.due = inf
         self.slow = True
         self.settled = False
+        self._suspects = suspects or Suspects()
         self._last: bytes | None = None
         self._earliest = -inf
 
@@ -140,8 +190,11 @@ class FormingStream:
         self._earliest = now + THROTTLE_S
         if not answer or answer == self._last:
             return []
-        self._last = answer
-        return [] if first else [(self.topic, 0, answer)]
+        before, self._last = self._last, answer
+        if first:
+            return []
+        found = of_bars(answer, None if before is None else _opened_s(before) - 1)  # the same bar again is no fault here
+        return self._suspects.event(self.topic, 0, answer, found, now)
 
     def body(self) -> bytes | None:
         """The bar as last read."""

@@ -18,6 +18,7 @@ from bridge.session.link import (
     Call,
     Connect,
     FromSession,
+    Gone,
     Idle,
     Lost,
     Publish,
@@ -25,6 +26,7 @@ from bridge.session.link import (
     Started,
     StartStream,
     Stop,
+    Stopped,
     StopStream,
     ToSession,
     failed,
@@ -37,6 +39,11 @@ from bridge.session.signs import Reading, Signs
 from bridge.terminal import Credentials, Terminal, TerminalError
 
 HEALTH_S = 0.5
+"""Time between the end of one sign of progress and the begin of the next: signs whose calls are slow leave time for other things."""
+ALIVE_S = 1.0
+"""A step that begins so long after the last sign says that the call before it has come back."""
+MOST_FAILURES = 5
+"""A terminal that refuses to say how it is so many times on end counts as lost: attaching anew is what can help."""
 EVENTS_AT_ONCE = 64
 EVENTS_WAIT_S = 0.002
 """Events of one turn travel together, but not more than this many and not after waiting longer than this."""
@@ -63,6 +70,11 @@ class Session:
         self._events: list[Event] = []
         self._events_since = 0.0
         self._sign_due = 0.0
+        self._gone: list[str] = []
+        self._sign_over = False
+        self._sign_failures = 0
+        self._sign_limit_s = 0.0
+        self._alive_s = 0.0
         self.stopped = False
 
     # ---- in ----------------------------------------------------------------------------------------------------------------------
@@ -84,17 +96,25 @@ class Session:
             self._starting[1].close()
             self._starting = None
         self._feed.stop(topic)
+        self._flush()
+        self._send(Stopped(topic))
 
     # ---- time --------------------------------------------------------------------------------------------------------------------
 
     def next_deadline(self) -> float:
         """When `step` has something to do next; minus infinity for at once."""
-        if self.stopped or self._connect or self._starting or self._schedule or self._events or self._reading:
+        if self.stopped or self._connect or self._starting or self._schedule or self._events or self._reading or self._sign_over:
             return float("-inf")
         return min(self._sign_due, self._feed.next_deadline()) if self._attached else self._sign_due
 
     def step(self, now: float) -> None:
         """Do the one thing that comes next: trading, then a sign of progress, then calls and streams in turns."""
+        if self._sign_over:
+            self._sign_over = False
+            self._alive_s, self._sign_due = now, now + HEALTH_S
+        elif now - self._alive_s >= ALIVE_S:
+            self._alive_s = now
+            self._send(Idle())
         if self._connect is not None:
             self._attach(self._connect, now)
         elif self._schedule.urgent:
@@ -137,7 +157,9 @@ class Session:
             self._send(AttachFailed(error.function, error.code, error.text, error.reason))
         else:
             self._attached = True
+            self._sign_failures = 0
             self._owner.adopt(attached.account)
+            self._gone = []
             self._send(attached)
             if self._was_attached:
                 self._feed.restore(now)
@@ -149,25 +171,29 @@ class Session:
         """A sign of progress; while attached it is the result of real calls to the terminal, one in each step."""
         if not self._attached:
             self._sign_due = now + HEALTH_S
+            self._alive_s = now
             self._send(Idle())
             return
         if self._reading is None:
-            self._sign_due = now + HEALTH_S
-            self._reading = self._signs.read(now)
+            self._reading, self._sign_limit_s = self._signs.read(now), 0.0
+        if self._sign_limit_s:
+            self._send(Busy("symbols", self._sign_limit_s))
         try:
-            limit_s = next(self._reading)
-            if limit_s:
-                self._send(Busy("symbols", limit_s))
+            self._sign_limit_s = next(self._reading)
             return
         except StopIteration as end:
+            self._flush()  # what was read before belongs before
+            self._sign_failures = 0
             self._send(end.value)
         except TerminalError as error:
-            if error.link_lost:
+            self._sign_failures += 1
+            if error.link_lost or self._sign_failures >= MOST_FAILURES:
                 self._lose(error)
             else:
                 self._events.append(("log", 0, {"level": "warning", "message": f"terminal: {error}", "topic": None}))
                 self._send(Idle())
         self._reading = None
+        self._sign_over = True
 
     def _serve(self, now: float) -> None:
         """The most urgent call, or a step of a stream's start."""
@@ -195,7 +221,7 @@ class Session:
         if limit_s is not None:
             self._send(Busy(call.method, limit_s))
         try:
-            if call.method == "order":
+            if call.method == "order" or call.method in OF_ACCOUNT:
                 self._owner.verify(self._terminal)
             result = perform(self._terminal, call.method, call.params)
             if call.method in OF_ACCOUNT:
@@ -223,7 +249,7 @@ class Session:
             self._events += self._feed.collect()
             self._flush()
             kept = self._feed.kept().get(topic) if topic == "trade" else None
-            self._send(Started(topic, end.value, kept))
+            self._send(Started(topic, end.value, kept, self._feed.flags(topic)))
         except BridgeError as error:
             self._starting = None
             self._send(not_started(topic, error))
@@ -245,10 +271,15 @@ class Session:
             self._events += events
             if len(self._events) >= EVENTS_AT_ONCE:
                 self._flush()
+        gone = self._feed.gone()
+        if gone != self._gone:
+            self._gone = gone
+            self._flush()
+            self._send(Gone(gone))
 
     def _flush(self) -> None:
         if self._events:
-            self._send(Publish(self._events, self._feed.kept()))
+            self._send(Publish(self._events, self._feed.kept(), self._feed.take_suspect_records()))
             self._events = []
 
     def _check_link(self, error: BridgeError) -> None:

@@ -5,22 +5,26 @@ Time is an argument; nothing here sleeps. One `poll` makes at most one call to t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
+from collections.abc import Generator
 from math import inf
 
 from bridge.errors import InvalidParameters
+from bridge.messages import SUSPECT
 from bridge.replies import LogRecord
 from bridge.session.account import AccountStream, TradeStream
 from bridge.session.bars import BarStream, FormingStream
+from bridge.session.book import BookStream, Releases, opening, pace
 from bridge.session.calls import check_timeframe
-from bridge.session.failures import refusal
+from bridge.session.failures import NOT_FOUND, refusal
+from bridge.session.market_watch import MarketWatch
 from bridge.session.owner import Owner
 from bridge.session.quotes import LONGEST_S, SHORTEST_S, Event, Stream, TickStream, Watch
+from bridge.session.review import Review
+from bridge.session.suspect import Suspects, of_state
 from bridge.terminal import Terminal, TerminalError
 
 LOOKS_PER_S = 2_000
 """Looks at last ticks in a second, of all symbols together, at most."""
-MARKET_WATCH_S = 10.0
 FAILURE_WAIT_S = 1.0
 HISTORY_LIMIT_S = 90.0
 """How long the terminal may take for a symbol's first history (MQL5 CopyTicks: up to 45 s of download, and then the reading)."""
@@ -30,23 +34,7 @@ Begin = Generator[float, None, bytes | None]
 newest state, packed."""
 
 
-class MarketWatch:
-    """Reads every few seconds which symbols Market Watch shows. Each has some hundred fields, so that this may take a while."""
-
-    slow = True
-
-    def __init__(self, now: float, found: Callable[[set[str], float], None]) -> None:
-        self.due = now
-        self._found = found
-
-    def poll(self, terminal: Terminal, now: float) -> list[Event]:
-        """Read the list."""
-        self.due = now + MARKET_WATCH_S
-        self._found({symbol.name for symbol in terminal.symbols() if symbol.visible}, now)
-        return []
-
-
-Poller = Stream | Watch | MarketWatch
+Poller = Stream | Watch | MarketWatch | Review | Releases
 
 
 class Feed:
@@ -60,9 +48,13 @@ class Feed:
         self._watches: dict[str, Watch] = {}
         self._prefixes: set[str] = set()
         self._market_watch: MarketWatch | None = None
+        self._review = Review()
+        self._releases = Releases()
+        self._suspects = Suspects()
         self._pollers: list[Poller] = []
         self._next: Poller | None = None
         self._failing: set[Poller] = set()
+        self._gone: set[str] = set()
         self._later: list[Event] = []
 
     # ---- starting and stopping ---------------------------------------------------------------------------------------------------
@@ -97,9 +89,11 @@ class Feed:
                 stream, symbol = self._make(topic, family, rest, resume)
                 if symbol is not None:
                     yield 0.0
-                    self._terminal.symbol(symbol)
+                    found = self._terminal.symbol(symbol)
                     yield 0.0
                     self._terminal.select(symbol)
+                    if isinstance(stream, BookStream) and not self._releases.withdraw(symbol):
+                        yield from opening(self._terminal, found)
                 stream = self._streams.get(topic) or self._attach(topic, stream, symbol, now)
             self._asked.add(topic)
             while not stream.settled:
@@ -120,16 +114,20 @@ class Feed:
         if topic == "trade":
             return TradeStream(self._owner, resume), None
         if family == "tick":
-            return TickStream(rest, resume), rest
+            return TickStream(rest, resume, self._suspects), rest
+        if family == "book":
+            return BookStream(rest, self._suspects), rest
         symbol, _, timeframe = rest.rpartition(":")
         if family not in ("bar", "forming") or not symbol:
             raise InvalidParameters(f"no topic {topic!r}", next_step="see the list of topics in docs/protocol.md", topic=topic)
         check_timeframe(timeframe)
-        return BarStream(symbol, timeframe, resume) if family == "bar" else FormingStream(symbol, timeframe), symbol
+        if family == "bar":
+            return BarStream(symbol, timeframe, resume, self._suspects), symbol
+        return FormingStream(symbol, timeframe, self._suspects), symbol
 
     def _attach(self, topic: str, stream: Stream, symbol: str | None, now: float) -> Stream:
         self._streams[topic] = stream
-        if symbol is None:
+        if symbol is None or isinstance(stream, BookStream):
             stream.due = now
         else:
             watch = self._watches.get(symbol)
@@ -165,6 +163,8 @@ class Feed:
 
     def _drop(self, topic: str) -> None:
         stream = self._streams.pop(topic)
+        if isinstance(stream, BookStream) and stream.opened:
+            self._releases.add(stream.symbol)
         for symbol, watch in list(self._watches.items()):
             if stream in watch.streams:
                 watch.streams.remove(stream)
@@ -184,7 +184,7 @@ class Feed:
         for symbol in sorted(names):
             topic = f"tick:{symbol}"
             if topic not in self._streams and self._follows(topic):
-                self._attach(topic, TickStream(symbol), symbol, now)
+                self._attach(topic, TickStream(symbol, suspects=self._suspects), symbol, now)
         for topic in list(self._streams):
             if topic not in self._asked and topic.removeprefix("tick:") not in names:
                 self._drop(topic)
@@ -192,13 +192,16 @@ class Feed:
 
     def _arrange(self) -> None:
         """After streams came or went."""
-        self._pollers = [*self._watches.values(), *self._streams.values()]
+        self._review.arrange(stream for stream in self._streams.values() if isinstance(stream, TickStream))
+        self._pollers = [*self._watches.values(), *self._streams.values(), self._review, self._releases]
         if self._market_watch is not None:
             self._pollers.append(self._market_watch)
         self._failing &= set(self._pollers)
+        self._gone &= self._watches.keys()
         shortest_s = min(max(SHORTEST_S, len(self._watches) / LOOKS_PER_S), LONGEST_S)
         for watch in self._watches.values():
             watch.shortest_s = shortest_s
+        pace([stream for stream in self._streams.values() if isinstance(stream, BookStream)])
         self._choose()
 
     # ---- polling -----------------------------------------------------------------------------------------------------------------
@@ -241,6 +244,9 @@ class Feed:
             events = self._failed(poller, error, now)
         else:
             self._failing.discard(poller)
+            if isinstance(poller, Watch) and poller.symbol in self._gone:
+                self._gone.discard(poller.symbol)
+                events = [*_told(f"the symbol {poller.symbol} is there again", f"tick:{poller.symbol}"), *events]
         self._choose()
         return events
 
@@ -248,23 +254,47 @@ class Feed:
         """Try again later; say so once."""
         poller.due = now + FAILURE_WAIT_S
         streams: list[Stream] = []
-        if isinstance(poller, MarketWatch):
-            topic = "tick:"
-        elif isinstance(poller, Watch):
+        if isinstance(poller, Watch):
             topic, streams = f"tick:{poller.symbol}", poller.streams
+        elif isinstance(poller, MarketWatch | Review | Releases):
+            topic = poller.topic
         else:
             topic, streams = poller.topic, [poller]
         for stream in streams:
             if not stream.settled:
                 stream.without_history()
-        if poller in self._failing:
+        if isinstance(poller, Watch) and error.code == NOT_FOUND and poller.symbol not in self._gone:
+            return self._vanished(poller, now)
+        if poller in self._failing or getattr(poller, "symbol", None) in self._gone:
             return []
         self._failing.add(poller)
-        return [("log", 0, LogRecord("warning", f"{topic}: {error}; trying again each second", topic))]
+        return _told(f"{topic}: {error}; trying again each second", topic)
+
+    def _vanished(self, watch: Watch, now: float) -> list[Event]:
+        """The terminal does not have a symbol any more. It is looked for each second, and shown in Market Watch again then."""
+        watch.restore(now)
+        watch.due = now + FAILURE_WAIT_S
+        self._gone.add(watch.symbol)
+        self._failing.add(watch)
+        text = f"the symbol {watch.symbol} is not there any more: the broker renamed or removed it; its streams wait for it"
+        return _told(text, f"tick:{watch.symbol}")
+
+    def gone(self) -> list[str]:
+        """The symbols, of those streamed, that the terminal does not have any more."""
+        return sorted(self._gone)
 
     def symbols(self) -> list[str]:
         """The symbols that are streamed."""
         return list(self._watches)
+
+    def flags(self, topic: str) -> int:
+        """The flags of a stream's state."""
+        stream = self._streams.get(topic)
+        return SUSPECT if stream is not None and of_state(topic.partition(":")[0], stream.body()).records else 0
+
+    def take_suspect_records(self) -> int:
+        """How many records of the events since this was asked last are suspect."""
+        return self._suspects.take()
 
     def kept(self) -> dict[str, bytes]:
         """What a next session needs to go on behind the events so far, of the topics of which that has changed."""
@@ -285,9 +315,15 @@ class Feed:
             watch.restore(now)
         for stream in self._streams.values():
             stream.restore(now)
+        self._review.restore(now)
+        self._releases.restore()
         if self._market_watch is not None:
             self._market_watch.due = now
         self._choose()
+
+
+def _told(message: str, topic: str) -> list[Event]:
+    return [("log", 0, LogRecord("warning", message, topic))]
 
 
 def _is_prefix(topic: str) -> bool:

@@ -40,8 +40,8 @@ class Call(Struct, frozen=True, array_like=True, tag="call"):
 class StartStream(Struct, frozen=True, array_like=True, tag="start"):
     """Begin to send the events of a topic; answered by `Started` or `NotStarted`. `tick:*` streams all of Market Watch.
 
-    `resume` is what an earlier session delivered last: of bars the last one, of ticks every one in their newest second, in order;
-    of any other topic what it last gave to keep (`Publish.kept`).
+    `resume` is what an earlier session delivered last: of bars the last one, of ticks those of the last minutes, of which the ones
+    in the newest second come last and are all there was, in order; of any other topic what it last gave to keep (`Publish.kept`).
     """
 
     topic: str
@@ -123,19 +123,22 @@ class Failed(Struct, frozen=True, array_like=True, tag="failed"):
 
 class Publish(Struct, frozen=True, array_like=True, tag="publish"):
     """Events of one turn of the feed, in order: topic, flags, and the body (records as bytes, or a message packed as plain
-    types). `kept` is, by topic, what the next session needs to go on behind these events; opaque to the gateway."""
+    types). `kept` is, by topic, what the next session needs to go on behind these events; opaque to the gateway. `suspect_records`
+    counts the records in them that break the terminal's own rules."""
 
     events: list[tuple[str, int, Any]]
     kept: dict[str, bytes] = {}
+    suspect_records: int = 0
 
 
 class Started(Struct, frozen=True, array_like=True, tag="started"):
     """A stream runs; `body` is the newest state before its first event (of ticks all of the newest second), or None when there is
-    none; `kept` as in `Publish`."""
+    none; `kept` as in `Publish`; `flags` are those of the state."""
 
     topic: str
     body: bytes | None
     kept: bytes | None = None
+    flags: int = 0
 
 
 class NotStarted(Struct, frozen=True, array_like=True, tag="not_started"):
@@ -147,6 +150,12 @@ class NotStarted(Struct, frozen=True, array_like=True, tag="not_started"):
     message: str
     next_step: str
     details: dict[str, Any]
+
+
+class Stopped(Struct, frozen=True, array_like=True, tag="stopped"):
+    """`StopStream` was obeyed: what comes after this is of a stream that was started anew."""
+
+    topic: str
 
 
 class Gone(Struct, frozen=True, array_like=True, tag="gone"):
@@ -202,7 +211,7 @@ class Idle(Struct, frozen=True, array_like=True, tag="idle"):
 
 
 FromSession = (
-    Ready | Misconfigured | Attached | AttachFailed | Lost | Result | Failed | Publish | Started | NotStarted | Gone | Health
+    Ready | Misconfigured | Attached | AttachFailed | Lost | Result | Failed | Publish | Started | NotStarted | Stopped | Gone | Health
     | Busy | Idle
 )  # fmt: skip
 

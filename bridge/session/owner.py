@@ -11,8 +11,8 @@ from bridge.records import Account
 from bridge.session.failures import refusal
 from bridge.terminal import Terminal, TerminalError
 
-OF_ACCOUNT = frozenset({"account", "positions", "orders", "history_orders", "deals"})
-"""Methods whose answers belong to an account."""
+OF_ACCOUNT = frozenset({"account", "positions", "orders", "history_orders", "deals", "find_symbol"})
+"""Methods whose answers belong to an account, or to its broker."""
 
 
 class Owner:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections import deque
 from math import inf
 from typing import Any, Protocol
 
 from bridge.messages import BACKFILLED, LATE
+from bridge.session.suspect import Suspects, of_ticks
 from bridge.session.tail import BATCH, Tail, batches, rows_of
 from bridge.terminal import Terminal
 from bridge.ticks import RECORD_BYTES, TICK_STRUCT, Tick, last_tick
@@ -25,6 +27,12 @@ CATCH_UP_S = 1.0
 """For this long after the session is back, what comes counts as found afterwards: the terminal itself is catching up."""
 LOOK_BACK_S = 60
 """A symbol that had no tick: this long before its first one, ticks may already be in the history."""
+REVIEW_BACK_S = 60
+"""A review reads at least this much of server time again."""
+FAR_S = 600
+"""Ticks so much older than the newest one are perhaps not in the terminal's memory."""
+REVIEW_MARKS = 5
+"""A review reads again what was delivered since so many reviews ago: before an outage, too, for that long after it."""
 
 
 class Stream(Protocol):
@@ -107,10 +115,11 @@ class TickStream:
     """Every tick of a symbol, each once, from the terminal's tick history.
 
     The first answer of the history sets the starting point: its rows count as delivered and the last one is the first state. With
-    `resume`, the last records that an earlier session delivered, the starting point is behind them.
+    `resume`, the last records that an earlier session delivered, the starting point is behind those of their newest second; what
+    comes before that second is only remembered, see `Tail`.
     """
 
-    def __init__(self, symbol: str, resume: bytes | None = None) -> None:
+    def __init__(self, symbol: str, resume: bytes | None = None, suspects: Suspects | None = None) -> None:
         self.topic = f"tick:{symbol}"
         self.symbol = symbol
         self.due = inf
@@ -120,13 +129,21 @@ class TickStream:
         self._tail: Tail | None = None
         self._last: bytes | None = None
         self._count = 0
-        self._resume = resume
+        self._resume: bytes | None
+        self._resume, self._past = (None, b"") if resume is None else _newest_second(resume)
+        self._suspects = suspects or Suspects()
+        self._before: bytes | None = None
+        self._lacking = 0
+        self._quotes = 0
+        self._told: Tick | None = None
+        self._marks: deque[int] = deque(maxlen=REVIEW_MARKS)
         self._live_at = -inf if resume is None else inf
         self._wait_s = SOON_S
 
     def quote(self, tick: Tick, now: float) -> None:
         """There is something to read, unless the symbol was never quoted."""
         self._hint = tick
+        self._quotes += 1
         self._wait_s = SOON_S
         if tick.time_msc or self._tail is not None:
             self.due = min(self.due, now)
@@ -148,9 +165,10 @@ class TickStream:
         late, new = tail.take(from_s, answer)
         if late or new:
             self._last = (new or late)[-RECORD_BYTES:]
-        events = [(self.topic, LATE, part) for part in batches(late)]
         flags = BACKFILLED if now < self._live_at else 0
-        events += [(self.topic, flags, part) for part in batches(new)]
+        short = ("short",) if new and tail.lacking > self._lacking else ()
+        self._lacking = tail.lacking
+        events = self._events(late, LATE, now) + self._events(new, flags, now, short) + self._stepped_back(hint, tail, now)
         if len(answer) >= count * RECORD_BYTES:
             self.due = now
             return events
@@ -164,6 +182,47 @@ class TickStream:
             self.due = now + REREAD_S
         return events
 
+    def _events(self, rows: bytes, flags: int, now: float, known: tuple[str, ...] = ()) -> list[Event]:
+        """Rows as events, marked where something is wrong with them, or is `known` to be."""
+        late = bool(flags & LATE)
+        events: list[Event] = []
+        for part in batches(rows):
+            found = of_ticks(part, None if late else self._before).also(*known)
+            events += self._suspects.event(self.topic, flags, part, found, now)
+            if not late:
+                self._before = part[-RECORD_BYTES:]
+        return events
+
+    def _stepped_back(self, hint: Tick, tail: Tail, now: float) -> list[Event]:
+        """The last tick itself, when it is of a time before all that is remembered: the server's clock stepped back by much, and
+        nobody can say which rows of that time's history are from before the step. The first look after an outage does not count,
+        for a terminal may begin with an old tick."""
+        if not hint.time_msc or hint.time >= tail.floor_s or self._quotes < 2 or hint is self._told:
+            return []
+        self._told = hint
+        return self._events(TICK_STRUCT.pack(*hint), LATE, now, ("backwards",))
+
+    # ---- older seconds -----------------------------------------------------------------------------------------------------------
+
+    @property
+    def reviews_far(self) -> bool:
+        """Whether the next review reaches back over a time without ticks, which the terminal may have to download first."""
+        return self._tail is not None and bool(self._marks) and self._marks[0] < self._tail.second - FAR_S
+
+    def review(self, terminal: Terminal, now: float) -> list[Event]:
+        """Read again what was delivered since the review before the last few, however long ago that was: so the time before an
+        outage is read again, too. One call to the terminal at most."""
+        tail = self._tail
+        if tail is None or self.slow:
+            return []  # it has to catch up first
+        mark_s = self._marks[0] if self._marks else tail.floor_s
+        question = tail.review_question(min(mark_s, tail.second - REVIEW_BACK_S))
+        answer = b"" if question is None else terminal.ticks_from(self.symbol, *question)
+        self._marks.append(tail.second)
+        return self._events(tail.review(answer), LATE, now)
+
+    # ---- start and restart -------------------------------------------------------------------------------------------------------
+
     def _begin(self, terminal: Terminal, hint: Tick, now: float) -> None:
         self._count = max(BATCH, 2 * self._count)
         resume = self._resume
@@ -171,14 +230,14 @@ class TickStream:
         answer = terminal.ticks_from(self.symbol, from_s, self._count)
         found = -1 if resume is None else _place(resume, answer)
         if resume is not None and found >= 0:
-            self._tail = Tail(from_s, answer[:found])
-            self._last = resume[-RECORD_BYTES:]
+            self._tail = Tail(from_s, answer[:found], past=self._past)
+            self._last = self._before = resume[-RECORD_BYTES:]
         elif not answer:
             self.without_history()
         elif len(answer) < self._count * RECORD_BYTES:
             if resume is None:
                 self._tail = Tail(from_s, answer)
-                self._last = answer[-RECORD_BYTES:]
+                self._last = self._before = answer[-RECORD_BYTES:]
                 self.slow = False
             else:
                 self.without_history()
@@ -208,7 +267,18 @@ class TickStream:
         """What comes until the history is read to its end was found afterwards; the watch's first look makes it due."""
         self.slow = True
         self._live_at = inf
+        self._quotes = 0
         self.due = inf
+
+
+def _newest_second(resume: bytes) -> tuple[bytes, bytes]:
+    """The delivered rows of the newest second, which come last, and those before them."""
+    rows = rows_of(resume)
+    second = last_tick(resume).time
+    at = len(rows)
+    while at and last_tick(rows[at - 1]).time == second:
+        at -= 1
+    return b"".join(rows[at:]), b"".join(row for row in rows[:at] if last_tick(row).time < second)
 
 
 def _place(resume: bytes, answer: bytes) -> int:

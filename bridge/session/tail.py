@@ -2,13 +2,14 @@
 
 The terminal's tick history is asked again and again from the newest whole second, because that is the API's precision and many
 ticks may share a millisecond. Rows are told apart by their place inside that second or, when the broker inserted some, by counting.
+What the broker inserted into older seconds is found by reading those once more, see `review`.
 """
 
 from __future__ import annotations
 
-from collections import Counter, deque
-from collections.abc import Iterable, Iterator
-from itertools import chain, compress
+from collections import Counter
+from collections.abc import Iterator
+from itertools import chain
 
 import numpy as np
 
@@ -17,8 +18,12 @@ from bridge.ticks import RECORD_BYTES, last_tick
 
 BATCH = 1_000
 """Records in one question and in one event."""
-REMEMBERED = 4_096
-"""Delivered rows that are kept to look up when the server's clock steps back."""
+REMEMBERED = 8_192
+"""Delivered rows that are kept (480 kB), for `review` and for a server's clock that steps back."""
+_FEW = 16
+"""Up to so many rows a loop costs less than an array."""
+_TIME_BYTES = 8
+"""A record begins with its time in seconds."""
 
 
 def rows_of(packed: bytes) -> list[bytes]:
@@ -33,27 +38,36 @@ def batches(packed: bytes) -> Iterator[bytes]:
 
 
 class Tail:
-    """The delivered rows that matter for the next question.
+    """The delivered rows, second by second, as far as they matter for the next questions.
 
-    Begins at `second` with `rows`, which count as delivered, as does every row up to and including `before_msc`.
+    Begins at `second` with `rows`, which count as delivered, as does every row up to and including `before_msc`. `past` are rows
+    delivered before, complete from the second of the oldest of them on.
     """
 
-    def __init__(self, second: int, rows: bytes = b"", before_msc: int = -1) -> None:
+    def __init__(self, second: int, rows: bytes = b"", before_msc: int = -1, past: bytes = b"") -> None:
         self.second = second
         """The newest second with a delivered row: the next question begins there."""
         self.newest_msc = before_msc
+        self.lacking = 0
+        """How many of the known rows the last answer did not have."""
         self._before_msc = before_msc
-        self._floor_s = second
-        self._tail = b""
-        self._recent: deque[bytes] = deque(maxlen=REMEMBERED)
+        self._seen: dict[int, bytes] = {}
+        self._size = 0
+        before = _by_second(past)
+        self.floor_s = min(before, default=second)
+        """Nothing is known of what was delivered before this second, so that nothing before it is asked for."""
+        for earlier, part in before.items():
+            self._put(earlier, part)
         if rows:
-            self._advance(rows, [])
             self._remember(rows)
+            self.newest_msc = max(before_msc, last_tick(rows).time_msc)
 
     @property
     def rows(self) -> bytes:
         """The delivered rows of the newest second."""
-        return self._tail
+        return self._seen.get(self.second, b"")
+
+    # ---- what is new -------------------------------------------------------------------------------------------------------------
 
     def question(self, hint_s: int) -> tuple[int, int]:
         """From which second, and how many rows, to ask when the newest tick is known to be of second `hint_s`.
@@ -61,62 +75,130 @@ class Tail:
         The count always exceeds the rows that are known, so that each answer makes progress. A hint before the newest second (a row
         with a false time was delivered, or the server's clock stepped back) moves the question back, as far as memory goes.
         """
-        from_s = max(min(self.second, hint_s), self._floor_s)
+        from_s = max(min(self.second, hint_s), self.floor_s)
         return from_s, max(BATCH, 2 * (len(self._known(from_s)) // RECORD_BYTES))
 
     def take(self, from_s: int, answer: bytes) -> tuple[bytes, bytes]:
         """What is new in the answer to a question: rows that the broker inserted behind delivered ones, and rows after them."""
         known = self._known(from_s)
-        vanished: Iterable[bytes] = ()
         if answer.startswith(known):
-            late, new = b"", answer[len(known) :]
+            late, new, vanished = b"", answer[len(known) :], b""
+            self._remember(new)
         else:
             # Some were inserted, or the history is being read in again and is not complete yet.
             late, new, vanished = _unseen(known, answer)
+            if late or new:
+                # Rows that vanished stay known, for they may come back.
+                gone = _by_second(vanished)
+                for second, rows in _by_second(answer).items():
+                    self._put(second, rows + gone.get(second, b""))
+                self._forget()
+        self.lacking = len(vanished) // RECORD_BYTES
         if late or new:
-            self._advance(answer, vanished)
-            self._remember(late + new)
+            self.newest_msc = max(self.newest_msc, last_tick(answer).time_msc)
             if self._before_msc >= 0:
                 late, new = self._after_start(late), self._after_start(new)
         return late, new
 
     def _known(self, from_s: int) -> bytes:
         if from_s == self.second:
-            return self._tail
-        return b"".join(row for row in self._recent if last_tick(row).time >= from_s)
-
-    def _advance(self, answer: bytes, vanished: Iterable[bytes]) -> None:
-        """Move to the second of the answer's last row; rows that vanished stay known, for they may come back."""
-        newest = last_tick(answer)
-        self.second = max(self.second, newest.time)
-        self.newest_msc = max(self.newest_msc, newest.time_msc)
-        inside = np.frombuffer(answer, TICK_DTYPE)["time"] >= self.second
-        first = int(inside.argmax())
-        ordered = inside[first:].all()
-        kept = answer[first * RECORD_BYTES :] if ordered else b"".join(compress(rows_of(answer), inside))
-        self._tail = kept + b"".join(row for row in vanished if last_tick(row).time >= self.second)
-
-    def _remember(self, rows: bytes) -> None:
-        for row in rows_of(rows):
-            if len(self._recent) == REMEMBERED:
-                self._floor_s = max(self._floor_s, min(last_tick(self._recent[0]).time + 1, self.second))
-            self._recent.append(row)
+            return self._seen.get(from_s, b"")
+        return b"".join(self._seen[second] for second in sorted(self._seen) if second >= from_s)
 
     def _after_start(self, rows: bytes) -> bytes:
         return b"".join(row for row in rows_of(rows) if last_tick(row).time_msc > self._before_msc)
 
+    # ---- older seconds -----------------------------------------------------------------------------------------------------------
 
-def _unseen(known: bytes, answer: bytes) -> tuple[bytes, bytes, list[bytes]]:
+    def review_question(self, from_s: int) -> tuple[int, int] | None:
+        """From which second, and how many rows, to ask in order to read again what came before the newest second, from `from_s` on
+        or from where memory begins; None when there is nothing to read."""
+        from_s = max(from_s, self.floor_s)
+        if from_s >= self.second:
+            return None
+        known = sum(len(rows) for second, rows in self._seen.items() if second >= from_s) // RECORD_BYTES
+        return from_s, known + BATCH
+
+    def review(self, answer: bytes) -> bytes:
+        """Of the answer, the rows before the newest second that were not delivered: the broker inserted them meanwhile. They count
+        as delivered from now on."""
+        found = []
+        for second, rows in _by_second(answer).items():
+            known = self._seen.get(second, b"")
+            if self.floor_s <= second < self.second and rows != known:
+                waiting = Counter(rows_of(known))
+                late = b"".join(row for row in rows_of(rows) if _surplus(waiting, row))
+                self._put(second, known + late)
+                found.append(late)
+        self._forget()
+        late = b"".join(found)
+        return self._after_start(late) if self._before_msc >= 0 else late
+
+    # ---- memory ------------------------------------------------------------------------------------------------------------------
+
+    def _remember(self, rows: bytes) -> None:
+        for second, part in _runs(rows):
+            self._put(second, self._seen.get(second, b"") + part)
+        self._forget()
+
+    def _put(self, second: int, rows: bytes) -> None:
+        self._size += len(rows) - len(self._seen.get(second, b""))
+        self._seen[second] = rows
+        self.second = max(self.second, second)
+
+    def _forget(self) -> None:
+        while self._size > REMEMBERED * RECORD_BYTES:
+            oldest = min(self._seen)
+            if oldest >= self.second:
+                return
+            self._size -= len(self._seen.pop(oldest))
+            self.floor_s = max(self.floor_s, oldest + 1)
+
+
+def _runs(packed: bytes) -> Iterator[tuple[int, bytes]]:
+    """Neighbouring records of the same second, with that second."""
+    size = len(packed)
+    if size <= _FEW * RECORD_BYTES:
+        edges = [at for at in range(RECORD_BYTES, size, RECORD_BYTES) if _time(packed, at) != _time(packed, at - RECORD_BYTES)]
+    else:
+        times = np.frombuffer(packed, TICK_DTYPE)["time"]
+        edges = ((np.flatnonzero(times[1:] != times[:-1]) + 1) * RECORD_BYTES).tolist()
+    start = 0
+    for end in (*edges, size) if size else ():
+        yield int.from_bytes(_time(packed, start), "little", signed=True), packed[start:end]
+        start = end
+
+
+def _time(packed: bytes, at: int) -> bytes:
+    return packed[at : at + _TIME_BYTES]
+
+
+def _by_second(packed: bytes) -> dict[int, bytes]:
+    """The records of each second, in their order."""
+    found: dict[int, bytes] = {}
+    for second, rows in _runs(packed):
+        found[second] = found.get(second, b"") + rows
+    return found
+
+
+def _unseen(known: bytes, answer: bytes) -> tuple[bytes, bytes, bytes]:
     """Rows of the answer beyond those known, before and after the last known one; and known rows that the answer lacks."""
     waiting = Counter(rows_of(known))
     unseen: list[tuple[int, bytes]] = []
     last_known = -1
     for place, row in enumerate(rows_of(answer)):
-        if waiting[row]:
-            waiting[row] -= 1
-            last_known = place
-        else:
+        if _surplus(waiting, row):
             unseen.append((place, row))
+        else:
+            last_known = place
     late = b"".join(row for place, row in unseen if place < last_known)
     new = b"".join(row for place, row in unseen if place > last_known)
-    return late, new, list(chain.from_iterable([row] * count for row, count in waiting.items()))
+    return late, new, b"".join(chain.from_iterable([row] * count for row, count in waiting.items()))
+
+
+def _surplus(waiting: Counter[bytes], row: bytes) -> bool:
+    """Whether a row is one more than those that are waited for; else one is waited for less."""
+    if waiting[row]:
+        waiting[row] -= 1
+        return False
+    return True
