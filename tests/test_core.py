@@ -9,7 +9,7 @@ from msgspec import Raw, msgpack
 
 from bridge.codec import pack as pack_message
 from bridge.messages import GetAccount, GetPositions, GetRates, GetSymbol, GetTick, Request, SendOrder
-from bridge.session.core import Session
+from bridge.session.core import MOST_FAILURES, Session
 from bridge.session.link import (
     Attached,
     AttachFailed,
@@ -27,6 +27,7 @@ from bridge.session.link import (
     Started,
     StartStream,
     Stop,
+    Stopped,
     StopStream,
     from_session,
     pack,
@@ -214,7 +215,7 @@ def test_an_order_waits_for_at_most_one_call(attached: Bench) -> None:
         attached.now += 0.01
         attached.terminal.ticks["EURUSD"] += tick(turn + 1)
         calls = attached.step()
-        assert len(calls) <= 1 or calls == ["positions", "account"]
+        assert len(calls) <= 1 or calls == ["account", "positions", "account"]
         attached.call(ORDER)
         assert attached.step() == ["account", "send"]
 
@@ -324,7 +325,7 @@ def test_a_stream_that_cannot_start(attached: Bench) -> None:
 def test_stopping_a_stream_while_it_waits_starts_and_runs(attached: Bench) -> None:
     attached.session.receive(StartStream("tick:EURUSD"))
     attached.session.receive(StopStream("tick:EURUSD"))
-    assert attached.settle() == []
+    assert attached.settle() == [Stopped("tick:EURUSD")]
     attached.session.receive(StartStream("tick:EURUSD"))
     attached.step()
     attached.session.receive(StopStream("tick:EURUSD"))
@@ -334,6 +335,19 @@ def test_stopping_a_stream_while_it_waits_starts_and_runs(attached: Bench) -> No
     attached.session.receive(StopStream("tick:EURUSD"))
     attached.terminal.ticks["EURUSD"] += tick(1)
     assert only(attached.pass_time(2), Publish) == []
+
+
+def test_what_a_stream_has_read_is_sent_before_it_is_said_to_have_stopped(attached: Bench) -> None:
+    attached.session.receive(StartStream("tick:EURUSD"))
+    attached.settle()
+    attached.terminal.ticks["EURUSD"] += tick(1)
+    attached.now += 0.2
+    while "ticks_from" not in attached.step():
+        pass
+    attached.session.receive(StopStream("tick:EURUSD"))
+    published = [message.events for message in attached.said if isinstance(message, Publish)]
+    assert published == [[("tick:EURUSD", 0, tick(1))]]
+    assert attached.said[-1] == Stopped("tick:EURUSD")
 
 
 def test_the_events_of_one_turn_travel_together(attached: Bench) -> None:
@@ -372,3 +386,12 @@ def test_a_terminal_that_refuses_to_tell_its_state_is_reported(attached: Bench) 
     assert len(only(said, Idle)) == 1
     assert [event[0] for message in only(said, Publish) for event in message.events] == ["log"]
     assert only(said, Lost) == []
+
+
+def test_a_terminal_that_never_says_how_it_is_counts_as_lost(attached: Bench) -> None:
+    attached.terminal.fail("info", -1, "Terminal: Call failed", times=MOST_FAILURES)
+    said = attached.pass_time(10)
+    assert [(lost.function, lost.code) for lost in only(said, Lost)] == [("info", -1)]
+    attached.connect()
+    attached.terminal.fail("info", -1, "Terminal: Call failed", times=MOST_FAILURES - 1)
+    assert only(attached.pass_time(10), Lost) == []

@@ -361,3 +361,12 @@ def test_events_can_be_read_by_any_msgpack() -> None:
     topic, _, payload = bench.gateway.events[0].partition(b"\0")
     assert topic == b"tick:A"
     assert msgpack.unpackb(payload) == [1, EPOCH, 1, WALL_US + 500_000, 1, ticks(1.0)]
+
+
+def test_the_machines_clock_may_be_set_and_the_bridges_does_not_follow() -> None:
+    bench = Bench().connect()
+    before_us = bench.gateway.time_us(10.0)
+    assert bench.gateway.wall_msc(10.0) == before_us // 1000
+    bench.gateway.wall_clock(before_us + 3_600_000_000, 10.0)
+    assert bench.gateway.wall_msc(11.0) == before_us // 1000 + 3_601_000
+    assert bench.gateway.time_us(10.0) == before_us

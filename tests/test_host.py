@@ -27,6 +27,7 @@ from bridge.session.link import (
     FromSession,
     Health,
     Idle,
+    Misconfigured,
     Publish,
     Ready,
     Result,
@@ -212,3 +213,20 @@ def test_a_terminal_that_cannot_be_opened_is_one_line(
 
     assert run(SessionSettings(gateway.endpoint, "t", "nonsense"), context, refuse) == MISUSED
     assert capsys.readouterr().err == "session: no terminal 'nonsense'; use another\n"
+    assert gateway.wait(Misconfigured) == Misconfigured("no terminal 'nonsense'", "use another")
+    assert [type(message) for message in gateway.seen] == [Ready, Misconfigured], "it proves its generation first"
+
+
+def test_an_order_for_another_account_is_refused_over_the_link(context: Context, gateway: Gateway) -> None:
+    terminal = FakeTerminal()
+    thread, codes = start(gateway, terminal, context)
+    gateway.wait(Ready)
+    gateway.send(Connect(1, 7, "Fake"))
+    gateway.wait(Attached)
+    gateway.call(1, SendOrder(TradeRequest(action=1, symbol="EURUSD", volume=0.1)))
+    refused = gateway.wait(Failed)
+    assert (refused.id, refused.code, refused.action) == (1, "account_changed", "stop")
+    assert terminal.sent == []
+    gateway.send(Stop())
+    thread.join(5)
+    assert codes == [0]

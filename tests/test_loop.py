@@ -10,6 +10,7 @@ import pytest
 import zmq
 
 from bridge import codec
+from bridge.errors import ConfigError
 from bridge.gateway import Gateway, GatewaySettings
 from bridge.loop import drive
 from bridge.messages import GetAccount, Ping
@@ -33,9 +34,12 @@ class InlineSessions:
         self.sockets = [self._far]
         self.killed: list[int] = []
         self.credentials = Credentials()
+        self.wrong: list[ConfigError] = []
 
     def start(self, number: int) -> str | None:
         """Begin with what a session begins with."""
+        if self.wrong:
+            raise self.wrong.pop()
         self.link = self._context.socket(zmq.PAIR)
         self.sockets.append(self.link)
         self.link.bind(f"inproc://session-{number}")
@@ -65,7 +69,7 @@ class InlineSessions:
 class Rig:
     """A driven gateway and a client's sockets."""
 
-    def __init__(self, context: zmq.Context[Socket]) -> None:
+    def __init__(self, context: zmq.Context[Socket], *wrong: ConfigError) -> None:
         requests, requests_endpoint = requests_socket(context, "tcp://127.0.0.1:*")
         events, events_endpoint = events_socket(context, "tcp://127.0.0.1:*")
         self.stop = threading.Event()
@@ -74,8 +78,11 @@ class Rig:
         )
         self.gateway = Gateway(settings, time.monotonic())
         self.sessions = InlineSessions(context)
+        self.sessions.wrong += wrong
+        self.changed = threading.Event()
         arguments = (self.gateway, requests, events, self.sessions)
-        self.thread = threading.Thread(target=drive, args=arguments, kwargs={"stop_asked": self.stop.is_set})
+        asked = {"stop_asked": self.stop.is_set, "settings_changed": self.changed.is_set}
+        self.thread = threading.Thread(target=drive, args=arguments, kwargs=asked)
         self.thread.start()
         self.dealer = context.socket(zmq.DEALER)
         self.dealer.connect(requests_endpoint)
@@ -89,10 +96,25 @@ class Rig:
         assert self.dealer.poll(PATIENCE_MS), "no reply"
         return self.dealer.recv()
 
+    def until(self, state: str) -> None:
+        """Wait until the connection is in a state."""
+        deadline = time.monotonic() + PATIENCE_MS / 1000
+        ping = codec.encode_request(Ping(), "p")
+        while (found := codec.decode_result("ping", codec.decode_reply(self.ask(ping))).state) != state:
+            assert time.monotonic() < deadline, found
+            time.sleep(0.01)
+
     def connected(self) -> None:
         """Wait until the session is attached."""
-        while codec.decode_result("ping", codec.decode_reply(self.ask(codec.encode_request(Ping(), "p")))).state != "connected":
-            time.sleep(0.01)
+        self.until("connected")
+
+    def close(self) -> None:
+        """End the loop, and close everything."""
+        self.stop.set()
+        self.thread.join(20)
+        assert not self.thread.is_alive(), "the loop did not end when it was asked to"
+        for socket in [*self.sockets, *self.sessions.sockets]:
+            socket.close(0)
 
 
 @pytest.fixture
@@ -100,11 +122,7 @@ def rig() -> Iterator[Rig]:
     context: zmq.Context[Socket] = zmq.Context()
     made = Rig(context)
     yield made
-    made.stop.set()
-    made.thread.join(20)
-    assert not made.thread.is_alive(), "the loop did not end when it was asked to"
-    for socket in [*made.sockets, *made.sessions.sockets]:
-        socket.close(0)
+    made.close()
     context.term()
 
 
@@ -144,3 +162,34 @@ def test_an_answer_to_a_client_that_has_gone_is_counted(rig: Rig) -> None:
     dealer.close(1_000)
     gone.term()
     rig.connected()
+
+
+def test_settings_that_are_wrong_are_refused_until_a_file_changes() -> None:
+    context: zmq.Context[Socket] = zmq.Context()
+    made = Rig(context, ConfigError("MT5_LOGIN is wrong", next_step="correct it"))
+    made.until("refused")
+    assert made.gateway.connection.now.cause == "MT5_LOGIN is wrong"
+    assert made.sessions.link is None
+    made.sessions.credentials = Credentials(login=5001, server="Demo")
+    made.changed.set()
+    made.connected()
+    assert made.gateway.connection.now.login == 5001
+    made.close()
+    context.term()
+
+
+def test_a_loop_that_is_refused_can_be_ended() -> None:
+    context: zmq.Context[Socket] = zmq.Context()
+    made = Rig(context, ConfigError("MT5_LOGIN is wrong"))
+    made.until("refused")
+    made.close()
+    context.term()
+
+
+def test_a_file_that_changes_while_all_is_well_changes_nothing(rig: Rig) -> None:
+    rig.connected()
+    known = len(rig.gateway.connection.history)
+    rig.changed.set()
+    time.sleep(0.3)  # three looks
+    rig.connected()
+    assert len(rig.gateway.connection.history) == known

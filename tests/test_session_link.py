@@ -23,7 +23,7 @@ FROM_SESSION: list[link.FromSession] = [
     link.Result(1, Raw(b"\xc0")), link.failed(1, OrderRejected("no", next_step="ask", retcode=10006)),
     link.Publish([("tick:A", 1, b"x" * 60), ("account", 0, {"login": 1})]), link.Started("tick:A", None),
     link.Started("tick:A", b"x"), link.not_started("tick:A", UnknownSymbol("no", symbol="A")), health(),
-    link.Busy("order", 60.0), link.Idle(), link.Misconfigured("no", "mend it"), link.Gone(["A"]),
+    link.Busy("order", 60.0), link.Idle(), link.Misconfigured("no", "mend it"), link.Gone(["A"]), link.Stopped("tick:A"),
     health(quote=("A", 5)), link.Publish([("trade", 0, {})], {"trade": b"x"}), link.Started("trade", None, b"x"),
 ]  # fmt: skip
 

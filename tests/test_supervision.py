@@ -8,33 +8,10 @@ import pytest
 
 from bridge.connection import State
 from bridge.messages import GetStatus
-from bridge.replies import ConnectionState
 from bridge.session import link
 from bridge.supervision import KillSession, StartSession
-from tests.scripted_session import WALL_US, Bench, attached, health, obliging
-
-READY = link.Ready("token", 77)
-NO_TERMINAL = link.AttachFailed("initialize", -10_003, "IPC initialize failed, MetaTrader 5 x64 not found")
-NOT_READY = link.AttachFailed("initialize", -10_005, "IPC timeout")
-BAD_LOGIN = link.AttachFailed("login", -6, "Terminal: Authorization failed")
-LOST = link.Lost("terminal_info", -10_004, "No IPC connection")
-GOOD, NO_BROKER = health(), health(connected=False)
-
-
-def trail(bench: Bench) -> list[str]:
-    return [state.state for state in bench.states]
-
-
-def newest(bench: Bench) -> ConnectionState:
-    return bench.gateway.connection.now
-
-
-def started() -> Bench:
-    bench = Bench()
-    bench.gateway.start(0.0)
-    bench.take()
-    return bench
-
+from tests.lives import BAD_LOGIN, GOOD, LOST, NO_BROKER, NO_TERMINAL, NOT_READY, READY, bench_in, newest, started, trail
+from tests.scripted_session import WALL_US, Bench, attached, obliging
 
 # ---- the way up ------------------------------------------------------------------------------------------------------------------
 
@@ -310,94 +287,6 @@ def test_no_message_is_impossible_in_any_state(state: State, message: link.FromS
     bench = bench_in(state)
     bench.say(message)
     bench.run(1.0)
-
-
-# ---- the end ---------------------------------------------------------------------------------------------------------------------
-
-
-def bench_in(state: State) -> Bench:
-    """A bench whose session runs and whose connection is in a state."""
-    bench = started()
-    said: dict[State, tuple[link.FromSession, ...]] = {
-        State.STARTING: (), State.CONNECTING: (READY,), State.CONNECTED: (READY, attached()),
-        State.DEGRADED: (READY, attached(), NO_BROKER), State.RECONNECTING: (READY, attached(), LOST),
-        State.REFUSED: (READY, BAD_LOGIN), State.SUSPENDED: (READY,), State.STOPPING: (READY, attached()),
-    }  # fmt: skip
-    bench.say(*said[state])
-    if state is State.REFUSED:
-        bench.run(0.2)
-        bench.say(BAD_LOGIN)
-    if state is State.SUSPENDED:
-        while bench.gateway.connection.state is not State.SUSPENDED:
-            bench.exit("crashed")
-            bench.run(40.0 if bench.gateway.connection.state is State.RECONNECTING else 0.0)
-    if state is State.STOPPING:
-        bench.gateway.stop(bench.now)
-    bench.take()
-    assert bench.gateway.connection.state is state
-    return bench
-
-
-@pytest.mark.parametrize("state", [state for state in State if state not in (State.STOPPED, State.STOPPING, State.SUSPENDED)])
-@pytest.mark.parametrize("ends", [True, False])
-def test_stop_in_every_state(state: State, ends: bool) -> None:
-    bench = bench_in(state)
-    bench.said.clear()
-    bench.gateway.stop(bench.now)
-    bench.gateway.stop(bench.now)
-    bench.take()
-    assert bench.said == [link.Stop()]
-    assert not bench.gateway.finished
-    if ends:
-        bench.run(0.5)
-        bench.exit("the session process ended with status 0")
-        assert bench.kills == []
-    else:
-        bench.run(1.9)
-        assert not bench.gateway.finished
-        bench.run(0.2)
-        assert [kill.reason for kill in bench.kills] == ["the session did not end in time"]
-    assert bench.gateway.finished
-    assert trail(bench)[-2:] == ["stopping", "stopped"]
-    bench.run(100.0)
-    assert bench.generation == 1
-
-
-def test_a_session_that_only_talks_is_ended_all_the_same() -> None:
-    bench = Bench().connect()
-    bench.healthy(0.5)
-    bench.gateway.stop(bench.now)
-    bench.run(2.1)
-    assert len(bench.kills) == 1
-    assert bench.gateway.finished
-
-
-def test_stop_without_a_session_is_the_end_at_once() -> None:
-    bench = Bench().connect()
-    bench.exit()
-    bench.gateway.stop(bench.now)
-    assert bench.gateway.finished
-    bench.run(10.0)
-    assert bench.generation == 1
-
-
-def test_before_the_start_nothing_is_finished_and_stop_means_nothing() -> None:
-    bench = Bench()
-    assert not bench.gateway.finished
-    bench.gateway.stop(0.0)
-    assert not bench.gateway.finished
-
-
-def test_what_happens_after_the_end_changes_nothing() -> None:
-    bench = Bench().connect()
-    bench.gateway.stop(bench.now)
-    bench.exit()
-    before = bench.states
-    bench.say(READY, GOOD, attached())
-    bench.exit()
-    bench.gateway.stop(bench.now)
-    bench.run(10.0)
-    assert bench.states == before
 
 
 # ---- what is told ----------------------------------------------------------------------------------------------------------------

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from random import Random
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -9,7 +10,7 @@ from hypothesis import strategies as st
 from bridge.watch import Watch, WatchSettings
 
 
-def watch(**changes: float) -> Watch:
+def watch(**changes: Any) -> Watch:
     return Watch(WatchSettings(**changes), Random(1))
 
 
@@ -129,3 +130,74 @@ def test_the_terminal_was_asked_at_the_latest_at_the_check_before_the_newest() -
     assert checked.asked_s == 1.0
     checked.attached(9.0)
     assert checked.asked_s is None
+
+
+def test_a_terminal_that_was_away_for_long_is_no_reason_to_wait_long_for_a_new_session() -> None:
+    lost = watch(first_retry_s=0.1, last_attempt_s=3.0, last_start_s=30.0)
+    lost.started(0.0)
+    for _ in range(50):
+        wait_s = lost.lost(0.0)
+    assert 2.4 <= wait_s <= 3.6
+    lost.ended()
+    assert lost.lost(0.0) <= 0.12
+    assert lost.attempt == 51
+    assert lost.lost(0.0) >= 0.16, "the second in a row"
+
+
+def test_where_it_is_only_a_matter_of_waiting_the_pauses_stay() -> None:
+    lost = watch()
+    lost.started(0.0)
+    assert all(0.8 <= lost.lost(0.0, 1.0) <= 1.2 for _ in range(20))
+    assert lost.attempt == 20
+
+
+def test_so_many_sessions_may_be_replaced_within_an_hour() -> None:
+    capped = watch(restarts_per_hour=3)
+    assert [capped.suspended_until(now) for now in (0.0, 10.0, 3_599.0)] == [None] * 3
+    assert capped.suspended_until(3_599.5) == 3_600.0
+    assert capped.suspended_until(3_599.9) == 3_600.0, "what was not replaced does not count"
+    assert capped.suspended_until(3_600.0) is None
+    assert capped.suspended_until(3_600.1) == 3_610.0
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.lists(st.floats(0.0, 2_000.0), max_size=60), st.integers(1, 10))
+def test_there_is_no_hour_with_more_of_them(pauses: list[float], limit: int) -> None:
+    capped = watch(restarts_per_hour=limit)
+    now, replaced = 0.0, list[float]()
+    for pause in pauses:
+        now += pause
+        until_s = capped.suspended_until(now)
+        if until_s is None:
+            replaced.append(now)
+        else:
+            assert now < until_s <= now + 3_600.0
+    assert all(sum(at <= other < at + 3_600.0 for other in replaced) <= limit for at in replaced)
+
+
+def test_after_a_suspension_it_begins_as_if_it_were_the_first_time() -> None:
+    capped = watch()
+    for _ in range(10):
+        capped.lost(0.0)
+    capped.resume_at(50.0)
+    assert capped.next_deadline() == 50.0
+    assert capped.attempt == 0
+    capped.started(50.0)
+    assert capped.start_at_s is None
+    capped.ended()
+    assert capped.lost(51.0) <= 51.12
+
+
+def test_who_was_told_to_end_is_on_its_way_out_until_it_is_gone() -> None:
+    ending = watch()
+    ending.started(0.0)
+    assert not ending.ending
+    ending.lost(0.0)
+    ending.stopping(1.0)
+    assert ending.ending
+    assert ending.attempt_at_s is None
+    ending.ended()
+    assert not ending.ending
+    ending.started(2.0)
+    assert not ending.ending
+    assert ending.next_deadline() == 32.0
