@@ -2,8 +2,8 @@
 
 Plain `zmq.Poller`, no asyncio: a round trip is 1.4 to 2 times faster, and a Windows event loop is no subject. Poll timeouts are
 finite, because a wait without end cannot be interrupted on Windows. Each socket is drained in bursts with a cap, requests
-first, so that none starves another; what follows from a message
-is sent before the next one is looked for.
+first, so that none starves another; what follows from a message is sent at once, or with that of the few behind it: each sending
+wakes the thread that does the writing.
 """
 
 from __future__ import annotations
@@ -21,6 +21,10 @@ from bridge.sessions import Sessions
 from bridge.supervision import KillSession, StartSession
 
 BURST = 256
+TOGETHER = 8
+"""Messages of a burst whose consequences are sent together: 0.2 ms of work."""
+LARGE_BYTES = 1 << 18
+"""A reply from this size on, history above all, is handed over without a copy: that saves a third of what it costs the bridge."""
 LONGEST_WAIT_S = 0.1
 TIME_S = 0.005
 """The gateway is asked what has fallen due this often while messages come; asking after each of them costs a tenth of a request."""
@@ -95,16 +99,18 @@ def _watch(poller: zmq.Poller, before: Socket | None, now: Socket | None) -> Soc
 
 
 def _drain_link(sessions: Sessions, gateway: Gateway, now: float, flush: Callable[[], None]) -> None:
-    for frame in sessions.receive(BURST):
+    for count, frame in enumerate(sessions.receive(BURST), 1):
         gateway.receive_link(frame, now)
-        flush()
+        if gateway.events or not count % TOGETHER:
+            flush()
+    pass
 
 
 def _drain_requests(socket: Socket, gateway: Gateway, now: float, flush: Callable[[], None]) -> None:
     """A message is a routing id and, from an honest client, one frame; whatever else comes is taken whole and refused by the
     gateway."""
     receive = socket.recv
-    for _ in range(BURST):
+    for count in range(1, BURST + 1):
         routing_id = receive(NOBLOCK)
         frames = [receive()]
         while socket.getsockopt(RCVMORE):
@@ -112,9 +118,11 @@ def _drain_requests(socket: Socket, gateway: Gateway, now: float, flush: Callabl
             if len(frames) < 8:
                 frames.append(frame)
         gateway.receive_request(routing_id, frames, now)
-        flush()
         if not int(socket.getsockopt(EVENTS)) & POLLIN:  # a third of what it costs to be told by an exception
-            return
+            break
+        if not count % TOGETHER:
+            flush()
+    flush()
 
 
 def _drain_subscriptions(socket: Socket, gateway: Gateway, now: float) -> None:
@@ -155,7 +163,7 @@ def _flush(gateway: Gateway, requests: Socket, events: Socket, sessions: Session
         for routing_id, frame in replies:
             try:
                 requests.send(routing_id, MORE_NOBLOCK)
-                requests.send(frame, NOBLOCK)
+                requests.send(frame, NOBLOCK, copy=len(frame) < LARGE_BYTES)
             except zmq.Again:
                 gateway.counters["replies_dropped"] = gateway.counters.get("replies_dropped", 0) + 1
             except zmq.ZMQError as error:

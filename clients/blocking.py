@@ -6,6 +6,8 @@ import os
 import socket
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import replace
+from datetime import datetime
 from enum import Enum
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Self, TypeVar, overload
@@ -15,7 +17,9 @@ from bridge.messages import (
     CalcMargin,
     CalcProfit,
     CheckOrder,
+    FindSymbol,
     GetAccount,
+    GetConnectionHistory,
     GetDeals,
     GetHistoryOrders,
     GetOrders,
@@ -25,17 +29,19 @@ from bridge.messages import (
     GetTerminal,
     GetTick,
     Ping,
+    Reconnect,
     Request,
     SendOrder,
 )
 from bridge.records import Account, Symbol, TerminalInfo
-from bridge.replies import ConnectionState, OrderOutcome, Pong, Status
+from bridge.replies import ClockOffset, ConnectionState, FoundSymbol, OrderOutcome, Pong, Status
 from bridge.ticks import Tick, last_tick
 from bridge.trading import Deal, Order, OrderCheck, Position, TradeRequest
 from clients import history, orders
 from clients.driver import Driver
 from clients.history import Moment, Steps
 from clients.orders import Side
+from clients.server_time import MeasuredTime, ServerTime, as_datetime, server_time
 from clients.session import Counters
 from clients.sockets import default_endpoint
 from clients.streams import QUEUE_LIMIT
@@ -60,9 +66,11 @@ class Client:
     """A connection to a bridge, for one thread.
 
     Every method raises `BridgeError` or one of its subclasses; their branch says what to do (`bridge.errors`). Times are the trade
-    server's (`clients.history.Moment`), volumes are in lots. `timeout_s` bounds each request; an order that stays without an answer
-    for that long raises `OutcomeUnknown` and is never sent again by itself.
+    server's (`clients.history.Moment`), unless `utc` is given; volumes are in lots. `timeout_s` bounds each request; an order that
+    stays without an answer for that long raises `OutcomeUnknown` and is never sent again by itself.
     """
+
+    _measured: tuple[ClockOffset, MeasuredTime] | None = None
 
     def __init__(
         self,
@@ -110,12 +118,22 @@ class Client:
         return self.call(Ping())
 
     def status(self) -> Status:
-        """Everything that the bridge knows of itself, its clients and its topics."""
-        return self.call(GetStatus())
+        """Everything that the bridge knows of itself, its clients and its topics; the last of `links` is this client's own."""
+        status = self.call(GetStatus())  # which also takes in the events that were waiting
+        return replace(status, links=(*status.links, self._driver.session.link_status(time.monotonic())))
 
     def connection(self) -> ConnectionState:
         """Where the bridge's session with the terminal stands."""
         return self.status().connection
+
+    def connection_history(self, count: int = 100) -> tuple[ConnectionState, ...]:
+        """The newest `count` states that the bridge has published, oldest first, with their causes; it keeps 1,000."""
+        return self.call(GetConnectionHistory(count)).states
+
+    def reconnect(self) -> ConnectionState:
+        """Have the bridge read its configuration again, replace its session and attach anew, for every client: what ends `refused`
+        and `suspended`, and accepts another account. Returns at once, with the state that this led to."""
+        return self.call(Reconnect())
 
     @property
     def is_connected(self) -> bool:
@@ -144,6 +162,33 @@ class Client:
         """The bridge's clock now, in milliseconds since 1970-01-01 UTC, as far as it is known here."""
         return self._driver.session.clock.bridge_msc(time.monotonic()) or 0
 
+    # ---- time --------------------------------------------------------------------------------------------------------------------
+
+    @property
+    def clock(self) -> ClockOffset:
+        """How far the trade server's clock is ahead of UTC, by the last `connection` event that was received. One comes when the
+        offset or its confidence changes; `status().connection.clock` has the newest measurement."""
+        return self._driver.session.server_clock
+
+    def utc(self, server_time: Moment, zone: str | None = None) -> datetime:
+        """UTC at a time of the server's clock, as in `bridge.utc(tick.time_msc / 1000)`; exact to the millisecond.
+
+        By the offset that was measured last, also when its confidence is only `low` (`clock`); or by a `zone` that you name, as
+        for `rates`. Raises `TryAgain` while the offset is not known, and `InvalidParameters` for a time before the last change of
+        daylight saving, for which a measured offset may not hold (`clients.server_time`).
+        """
+        return as_datetime(self._server_time(zone or True).utc_msc(history.server_msc(server_time, "server_time")))
+
+    def _server_time(self, utc: bool | str) -> ServerTime:
+        clock = self.clock
+        if isinstance(utc, str):
+            return server_time(clock, utc)
+        if self._measured is None or self._measured[0] is not clock:
+            self._measured = clock, MeasuredTime(clock)
+        return self._measured[1]
+
+    # ---- events ------------------------------------------------------------------------------------------------------------------
+
     def subscribe(self, *topics: str, queue_limit: int = QUEUE_LIMIT, timeout_s: float | None = None) -> Subscription:
         """Events of these topics, beginning with the newest state of each; a trailing `*` makes a prefix (`tick:*`).
 
@@ -171,10 +216,14 @@ class Client:
         """One symbol's properties. Raises `UnknownSymbol`."""
         return self.call(GetSymbol(symbol))
 
-    def find_symbol(self, text: str) -> str:
-        """The name that this broker gives to a symbol: see `clients.orders.find_symbol`. Raises `UnknownSymbol` with
-        `candidates`."""
-        return self.do(orders.find_symbol(text))
+    def find_symbol(self, name: str) -> FoundSymbol:
+        """The symbol that a plain name (`EURUSD`, `gold`, `US500`) means at this broker, and why: its `symbol` is the name that all
+        other methods take, as in `bridge.tick(bridge.find_symbol("gold").symbol)`.
+
+        Raises `UnknownSymbol`, or `InvalidParameters` when several different instruments are equally near, rather than to guess;
+        their `details` have the `candidates`.
+        """
+        return self.call(FindSymbol(name))
 
     def tick(self, symbol: str, *, fresh: bool = False) -> Tick:
         """The last tick; with `fresh` the terminal is asked even where the bridge streams the symbol."""
@@ -188,21 +237,46 @@ class Client:
         start: int = 0,
         date_from: Moment | None = None,
         date_to: Moment | None = None,
+        *,
+        utc: bool | str = False,
     ) -> pd.DataFrame:
-        """Bars as a DataFrame (`clients.tables.rates_frame`), any number; which ones: see `clients.history.rates`."""
-        chunks = self.do(history.rates(symbol, timeframe, count, start, date_from, date_to))
-        from clients.tables import rates_frame  # noqa: PLC0415 - pandas only when it is needed
+        """Bars as a DataFrame (`clients.tables.rates_frame`), any number; which ones: see `clients.history.rates`.
 
-        return rates_frame(chunks)
+        Index and dates are server time. With `utc=True` both are UTC, by the one offset that was measured last: it is not applied
+        to anything before the last change of daylight saving, where it may be an hour wrong; `InvalidParameters` is raised then.
+        With `utc="America/New_York+7"` they are UTC by the zone, and the hours to add, that you say the server's clock has had all
+        the time; this is refused when the measured offset contradicts it. Raises `TryAgain` while an offset is needed and not
+        known. Bars of a day open at the server's midnight, whatever time of UTC that is.
+        """
+        told = self._server_time(utc) if utc else None
+        if told is not None:
+            date_from = history.moved(date_from, "date_from", told.server_msc)
+            date_to = history.moved(date_to, "date_to", told.server_msc)
+        chunks = self.do(history.rates(symbol, timeframe, count, start, date_from, date_to))
+        from clients.tables import in_utc, rates_frame  # noqa: PLC0415 - pandas only when it is needed
+
+        return rates_frame(chunks) if told is None else in_utc(rates_frame(chunks), told)
 
     def ticks(
-        self, symbol: str, date_from: Moment, date_to: Moment | None = None, count: int | None = None, kind: history.Kind = "all"
+        self,
+        symbol: str,
+        date_from: Moment,
+        date_to: Moment | None = None,
+        count: int | None = None,
+        kind: history.Kind = "all",
+        *,
+        utc: bool | str = False,
     ) -> pd.DataFrame:
-        """Ticks as a DataFrame (`clients.tables.ticks_frame`), any number; which ones: see `clients.history.ticks`."""
+        """Ticks as a DataFrame (`clients.tables.ticks_frame`), any number; which ones: see `clients.history.ticks`. Index and dates
+        are server time, or with `utc` UTC as for `rates`."""
+        told = self._server_time(utc) if utc else None
+        if told is not None:
+            date_from = history.moved(date_from, "date_from", told.server_msc)
+            date_to = history.moved(date_to, "date_to", told.server_msc)
         chunks = self.do(history.ticks(symbol, date_from, date_to, count, kind))
-        from clients.tables import ticks_frame  # noqa: PLC0415 - pandas only when it is needed
+        from clients.tables import in_utc, ticks_frame  # noqa: PLC0415 - pandas only when it is needed
 
-        return ticks_frame(chunks)
+        return ticks_frame(chunks) if told is None else in_utc(ticks_frame(chunks), told)
 
     # ---- what is in the account --------------------------------------------------------------------------------------------------
 

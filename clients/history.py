@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import struct
 from bisect import bisect_left, bisect_right
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from datetime import UTC, datetime
-from typing import Any, Literal, TypeVar, get_args
+from typing import Any, Literal, TypeVar, get_args, overload
 
 from bridge.errors import InvalidParameters, TerminalRefused
 from bridge.messages import MAX_ROWS, GetRates, GetSymbols, GetTicks, Request
@@ -43,6 +43,19 @@ def server_msc(moment: Moment, field: str) -> int:
     if not 0 <= seconds <= LAST_S:  # also refuses NaN
         raise InvalidParameters(f"{field} must lie between 1970 and 2038, not {moment!r}", field=field)
     return round(seconds * 1e3)
+
+
+@overload
+def moved(moment: Moment, field: str, to_server: Callable[[int], int]) -> Moment: ...
+
+
+@overload
+def moved(moment: None, field: str, to_server: Callable[[int], int]) -> None: ...
+
+
+def moved(moment: Moment | None, field: str, to_server: Callable[[int], int]) -> Moment | None:
+    """A moment of UTC as one of server time; None stays None. `to_server` works in milliseconds."""
+    return None if moment is None else to_server(server_msc(moment, field)) / 1e3
 
 
 def seconds_range(start: Moment | None, end: Moment | None) -> tuple[int, int]:

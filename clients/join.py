@@ -3,29 +3,32 @@
 1. Wait until the bridge has seen this client on its event socket (`client:ID`): when a socket connects, its subscriptions arrive in
    any order.
 2. Subscribe `client:ID:N` and wait for its event: every subscription made before it is in force.
-3. Ask for the snapshots, and splice them with what has arrived since.
+3. Ask for the snapshots, and splice them with what has arrived since. What can go on without a hole where it stopped at the former
+   bridge does not begin anew, but is healed.
 
 When the event connection is made anew in between, it begins again at 2.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from typing import Literal, Protocol
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, Literal, Protocol
 
-from bridge.codec import RECORD_FAMILIES, Event, decode_body
 from bridge.errors import BridgeError, BridgeUnreachable, MalformedMessage
+from bridge.messages import GetSnapshot, Request
 from bridge.replies import Snapshots, TopicSnapshot
 from clients.calls import Call
+from clients.splicing import splice
 from clients.streams import Feed
 
 UP_PATIENCE_S = 1.0
 """Wait for `client:ID` before asking for the proof all the same; it is sent once for each connection, and could be lost."""
 RETRY_S = 2.0
+PROOF_PATIENCE_S = (2.0, 4.0, 8.0, 16.0)
+"""Wait for `client:ID:N` before asking for another; it could be lost, too. The last one is repeated."""
 PART_TOPICS = 2_000
 PART_BYTES = 48_000
 """Topics in one snapshot request, which has to stay below `codec.MAX_REQUEST_BYTES`."""
-_NIL = b"\xc0"
 
 
 class Place(Protocol):
@@ -36,8 +39,8 @@ class Place(Protocol):
     epoch: int
     time_us: int
 
-    def ask_snapshot(self, topics: tuple[str, ...], timeout_s: float, on_done: Callable[[Call[Snapshots]], None]) -> str:
-        """Send a snapshot request; its id."""
+    def ask(self, request: Request[Any], timeout_s: float, on_done: Callable[[Call[Any]], None]) -> str:
+        """Send a request; its id."""
 
     def ask_proof(self, join: Join) -> int:
         """Subscribe the topic of a new proof; its number."""
@@ -64,6 +67,7 @@ class Join:
         self._stage: Literal["up", "proof", "snapshot", "retry"] = "up"
         self._act_s: float | None = None
         self._number: int | None = None
+        self._proofs = 0
         self._calls: set[str] = set()
 
     def begin(self) -> None:
@@ -84,16 +88,21 @@ class Join:
         self._clear()
         self._stage = "proof"
         self._number = self._place.ask_proof(self)
+        self._act_s = self._place.now + PROOF_PATIENCE_S[min(self._proofs, len(PROOF_PATIENCE_S) - 1)]
+        self._proofs += 1
 
     def on_proof(self) -> None:
         """Every subscription is in force."""
         self._clear()
-        if not self.feed.exact:
-            self._finish(None)
-            return
+        cursors = [self.feed.cursors[topic] for topic in self.feed.exact]
+        for cursor in cursors:
+            if cursor.torn:
+                self.feed.heal(cursor)
         self._stage = "snapshot"
-        for topics in parts(self.feed.exact):
-            self._calls.add(self._place.ask_snapshot(topics, self._timeout_s, self._on_snapshots))
+        for topics in parts(cursor.topic for cursor in cursors if cursor.joining):
+            self._calls.add(self._place.ask(GetSnapshot(topics, rows=True), self._timeout_s, self._on_snapshots))
+        if not self._calls:
+            self._finish(None)
 
     def _on_snapshots(self, call: Call[Snapshots]) -> None:
         if call.id not in self._calls:
@@ -115,16 +124,8 @@ class Join:
         cursor = self.feed.cursors.get(snapshot.topic)
         if cursor is None:
             raise MalformedMessage(f"the bridge sent a snapshot of {snapshot.topic!r}, which was not asked for")
-        place = self._place
-        event = None
-        if bytes(snapshot.body) != _NIL:
-            event = Event(snapshot.topic, place.epoch, snapshot.sequence, place.time_us, snapshot.flags, snapshot.body)
-            if snapshot.topic.partition(":")[0] in RECORD_FAMILIES:
-                records = decode_body(event)
-                if not isinstance(records, bytes):
-                    raise MalformedMessage(f"the bridge sent a snapshot of {snapshot.topic} without records")
-                event = event._replace(body=memoryview(records))
-        cursor.splice(event, place.epoch, snapshot.sequence)
+        if cursor.joining:
+            splice(cursor, snapshot, self._place.epoch, self._place.time_us)
 
     def _fail(self, error: BridgeError) -> None:
         self._clear()
@@ -170,7 +171,7 @@ class Join:
             self._ask_proof()
 
 
-def parts(topics: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
+def parts(topics: Iterable[str]) -> Iterator[tuple[str, ...]]:
     """The topics, cut so that each part fits in one request."""
     part: list[str] = []
     size = 0

@@ -22,8 +22,8 @@ from typing import Any, TypeVar
 
 from bridge.codec import decode_event, decode_reply, decode_result
 from bridge.errors import BridgeError, InvalidParameters, MalformedMessage, WrongProtocol
-from bridge.messages import GetSnapshot, Goodbye, Hello, ReplyMessage, Request
-from bridge.replies import ConnectionState, Snapshots, Welcome
+from bridge.messages import Goodbye, Hello, ReplyMessage, Request
+from bridge.replies import ClockOffset, ConnectionState, LinkStatus, Welcome
 from clients.calls import DEADLINE_SHARE, Call, silence, unknown_outcome
 from clients.clock import BridgeClock
 from clients.join import Join
@@ -67,7 +67,7 @@ class ClientSession:
         self.epoch: int | None = None
         self.clock = BridgeClock()
         self.welcome: Welcome | None = None
-        self.subscriptions = Subscriptions(hello.client_id, self._ask_snapshot)
+        self.subscriptions = Subscriptions(hello.client_id, self._ask)
         self._listeners = self.subscriptions.listeners
         self._direct = self.subscriptions.direct
         self._request = hello
@@ -192,8 +192,8 @@ class ClientSession:
         self._finish(call.id, answered=False)
         call.fail(error)
 
-    def _ask_snapshot(self, topics: tuple[str, ...], timeout_s: float, on_done: Callable[[Call[Snapshots]], None]) -> str:
-        return self.call(GetSnapshot(topics), self._now, timeout_s, on_done=on_done).id
+    def _ask(self, request: Request[Any], timeout_s: float, on_done: Callable[[Call[Any]], None]) -> str:
+        return self.call(request, self._now, timeout_s, on_done=on_done).id
 
     # ---- hello, epochs -----------------------------------------------------------------------------------------------------------
 
@@ -280,6 +280,11 @@ class ClientSession:
         """Where the bridge's session with the terminal stands, as far as it is known here."""
         return self.subscriptions.connection
 
+    @property
+    def server_clock(self) -> ClockOffset:
+        """The offset of the trade server's clock, as far as it is known here."""
+        return ClockOffset() if self.connection is None else self.connection.clock
+
     def heartbeat_age_s(self, now: float) -> float | None:
         """Seconds since the bridge made the newest heartbeat that arrived (or its first welcome); None before that."""
         present_msc = self.clock.bridge_msc(now)
@@ -291,6 +296,18 @@ class ClientSession:
         """Whether the bridge has published no sign of life for three heartbeats."""
         age_s = self.heartbeat_age_s(now)
         return age_s is None or self.welcome is None or age_s > SILENT_HEARTBEATS * self.welcome.heartbeat_ms / 1e3
+
+    def link_status(self, now: float) -> LinkStatus:
+        """The event stream as this client sees it. Heartbeats come with the other events: the newest is not much older than the
+        newest event of all."""
+        age_s = self.heartbeat_age_s(now)
+        subscriptions = self.subscriptions
+        missing = sum(feed.counters.missing for feed in subscriptions.feeds)
+        detail = f"{len(subscriptions.feeds)} subscriptions, {missing} events missing"
+        if not subscriptions.events_up:
+            detail = "the event connection is not established"
+        up = subscriptions.events_up and not self.is_silent(now)
+        return LinkStatus("client", up, None if age_s is None else round(age_s * 1e3), detail)
 
     @property
     def counters(self) -> Counters:

@@ -12,10 +12,11 @@ from clients.streams import Feed, StreamCounters
 
 
 class Subscription:
-    """Events in order, each once, and a `Gap` wherever some are missing.
+    """Events in order, each once; a `Gap` where some are missing that neither the bridge nor the terminal has.
 
     The client receives only while one of its methods runs. What arrives while the program does something else waits in the socket,
-    then in this subscription's queue; what finds no room there is reported as a gap.
+    then in this subscription's queue. What finds no room there, or is lost on its way, is asked for again and comes later, in its
+    place (`clients.healing`); until then what follows it waits.
     """
 
     def __init__(
@@ -36,24 +37,18 @@ class Subscription:
         while True:
             while queue:
                 yield take()
-            if feed.has_overflow:
-                feed.flush_overflow()
-            elif feed.closed:
+            if feed.closed:
                 return
-            else:
-                self._turn(1.0)
+            self._turn(1.0)
 
     def get(self, timeout_s: float = 0.0) -> Item | None:
         """The next event, waiting for it at most `timeout_s` seconds; None when there is none."""
         feed = self._feed
         if not feed.queue:
-            if feed.has_overflow:
-                feed.flush_overflow()
-            else:
-                until_s = time.monotonic() + timeout_s
-                self._turn(timeout_s)
-                while not feed.queue and not feed.closed and (left_s := until_s - time.monotonic()) > 0:
-                    self._turn(left_s)
+            until_s = time.monotonic() + timeout_s
+            self._turn(timeout_s)
+            while not feed.queue and not feed.closed and (left_s := until_s - time.monotonic()) > 0:
+                self._turn(left_s)
         return feed.queue.popleft() if feed.queue else None
 
     @property
@@ -70,7 +65,7 @@ class Subscription:
 
     @property
     def counters(self) -> StreamCounters:
-        """What was missed, doubled or unreadable."""
+        """What was missed for good, found again, doubled or unreadable."""
         return self._feed.counters
 
     @property

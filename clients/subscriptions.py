@@ -9,10 +9,13 @@ from typing import Any, Literal, Protocol
 
 from bridge.codec import Event, decode_body
 from bridge.errors import InvalidParameters, MalformedMessage
-from bridge.replies import ConnectionState, Heartbeat, Snapshots
+from bridge.messages import Request
+from bridge.replies import ConnectionState, Heartbeat
 from clients.calls import Call
+from clients.cursor import Cursor
 from clients.join import Join
-from clients.streams import Cursor, Feed
+from clients.repairs import Repairs
+from clients.streams import Feed
 
 MAX_TOPIC_CHARS = 200
 REJOIN_TIMEOUT_S = 5.0
@@ -43,14 +46,14 @@ class _Own:
         self.receive = receive
 
 
-Ask = Callable[[tuple[str, ...], float, Callable[[Call[Snapshots]], None]], str]
+Ask = Callable[[Request[Any], float, Callable[[Call[Any]], None]], str]
 
 
 class Subscriptions:
     """The subscriptions of one client. `now` and `epoch` are kept up to date by the session that owns them."""
 
-    def __init__(self, client_id: str, ask_snapshot: Ask) -> None:
-        """`ask_snapshot(topics, timeout_s, on_done)` sends a snapshot request and gives its id."""
+    def __init__(self, client_id: str, ask: Ask) -> None:
+        """`ask(request, timeout_s, on_done)` sends a request and gives its id."""
         self.now = 0.0
         self.epoch = 0
         self.time_us = 0
@@ -62,7 +65,8 @@ class Subscriptions:
         self.heartbeat_at_s = 0.0
         self.malformed = 0
         self.unrouted = 0
-        self.ask_snapshot = ask_snapshot
+        self.ask = ask
+        self.repairs = Repairs(self)
         self._own_topic = f"client:{client_id}"
         self._actions: deque[Action] = deque()
         self._endpoint = ""
@@ -154,6 +158,8 @@ class Subscriptions:
         body = self._body(event)
         if isinstance(body, ConnectionState):
             self.connection = body
+            if body.state in ("connected", "degraded"):
+                self.repairs.session_is_there()
 
     def _on_heartbeat(self, event: Event) -> None:
         body = self._body(event)
@@ -180,7 +186,7 @@ class Subscriptions:
     def subscribe(self, topics: Iterable[str], timeout_s: float, queue_limit: int) -> Join:
         """Begin to subscribe. Raises `InvalidParameters` for a topic that cannot be one."""
         exact, prefixes = split_topics(topics)
-        feed = Feed(exact, prefixes, queue_limit)
+        feed = Feed(exact, prefixes, queue_limit, self.repairs.begin)
         self.direct.clear()
         for topic, cursor in feed.cursors.items():
             self._listeners_of(topic).append(cursor)
@@ -200,6 +206,7 @@ class Subscriptions:
         feed.closed = True
         self.direct.clear()
         self.feeds.remove(feed)
+        self.repairs.forget(feed)
         for join in [join for join in self._joins if join.feed is feed]:
             join.cancel()
         for topic, cursor in feed.cursors.items():
@@ -222,6 +229,7 @@ class Subscriptions:
         """The bridge started anew: every subscription begins again."""
         self.epoch = epoch
         self.events_up = False
+        self.repairs.forget()
         for feed in self.feeds:
             feed.interrupt(epoch)
         joining = [join.feed for join in self._joins]
@@ -256,12 +264,15 @@ class Subscriptions:
 
     def next_deadline(self) -> float | None:
         """When `on_time` has something to do."""
-        return min((at_s for join in self._joins if (at_s := join.next_s()) is not None), default=None)
+        times = [at_s for join in self._joins if (at_s := join.next_s()) is not None]
+        repair_s = self.repairs.next_deadline()
+        return min(times if repair_s is None else (*times, repair_s), default=None)
 
     def on_time(self) -> None:
         """Do what is due now."""
         for join in list(self._joins):
             join.on_time(self.now)
+        self.repairs.on_time()
 
 
 def split_topics(topics: Iterable[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:

@@ -1,7 +1,7 @@
 """The terminal's packed records as numpy arrays and pandas DataFrames.
 
 The index of a DataFrame is the trade server's time, labelled UTC as the terminal itself does: it compares and prints like the
-terminal's charts, and is not UTC unless the server's clock is.
+terminal's charts, and is not UTC unless the server's clock is. `in_utc` makes it so.
 """
 
 from __future__ import annotations
@@ -16,6 +16,8 @@ from bridge.ticks import RECORD_BYTES
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from clients.server_time import ServerTime
 
 TICK_DTYPE = np.dtype(
     [
@@ -60,6 +62,15 @@ def ticks_frame(chunks: Sequence[Chunk]) -> pd.DataFrame:
     with the terminal's dtypes, also when there are no rows.
     """
     return _frame(chunks, TICK_DTYPE, "time_msc", "ms", ("time", "time_msc"))
+
+
+def in_utc(frame: pd.DataFrame, server_time: ServerTime) -> pd.DataFrame:
+    """The same rows with an index of true UTC, called `utc`. Raises `InvalidParameters` when a row's UTC cannot be told."""
+    import pandas as pd  # noqa: PLC0415 - as above
+
+    assert isinstance(frame.index, pd.DatetimeIndex)
+    frame.index = server_time.utc_index(frame.index).rename("utc")
+    return frame
 
 
 def _frame(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import struct
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable
 from typing import Any
 
@@ -11,8 +11,9 @@ from msgspec import Raw
 
 from bridge import codec
 from bridge.errors import BridgeError, UnknownMethod
-from bridge.messages import GetSnapshot, Request
-from bridge.replies import ConnectionState, Heartbeat, Pong, Snapshots, Subscribed, TopicSnapshot, Welcome
+from bridge.messages import GetReplay, GetSnapshot, Request
+from bridge.replies import ConnectionState, Heartbeat, Pong, Replayed, Snapshots, Subscribed, TopicSnapshot, Welcome
+from bridge.ring import cut
 from bridge.ticks import BAR_STRUCT, TICK_STRUCT
 from clients.sockets import DEFAULT_ENDPOINT
 
@@ -33,15 +34,18 @@ def bar_record(time_s: int, close: float = 1.1) -> bytes:
 
 class ScriptedBridge:
     """`answers` gives for each method a function from the request to its result (or an error to raise); None as an answer is
-    silence."""
+    silence. Without `replays` it does not know what it published, as a bridge of an early release."""
 
-    def __init__(self, epoch: int = 1, start_s: float = 1_000.0, heartbeat_s: float | None = None) -> None:
+    def __init__(
+        self, epoch: int = 1, start_s: float = 1_000.0, heartbeat_s: float | None = None, *, replays: bool = False
+    ) -> None:
         self.epoch = epoch
         self.replies: list[tuple[bytes, bytes]] = []
         self.events: list[bytes] = []
         self.seen: list[tuple[str, Request[Any], int | None]] = []
         self.sequences: Counter[str] = Counter()
         self.newest: dict[str, Any] = {}
+        self.kept: dict[str, deque[bytes]] = {}
         self.subscriptions: list[bytes] = []
         self.connection = CONNECTED
         self.events_endpoint = "tcp://127.0.0.1:5556"
@@ -52,6 +56,8 @@ class ScriptedBridge:
             "ping": lambda request: Pong(self.connection.state, 0),
             "snapshot": self._snapshot,
         }
+        if replays:
+            self.answers["replay"] = self._replay
         self._start_s = start_s
         self.heartbeat_s = heartbeat_s
         self._beat_s = start_s
@@ -94,6 +100,13 @@ class ScriptedBridge:
             )
         )
 
+    def _replay(self, request: GetReplay) -> Replayed:
+        """What is in `kept`, from which a test may take the oldest."""
+        newest = self.sequences[request.topic]
+        last = min(request.to_sequence or newest, newest)
+        first, events = cut(self.kept.get(request.topic, deque()), newest, request.from_sequence, last)
+        return Replayed(request.topic, first, max(0, min(first, last + 1) - request.from_sequence), newest, events)
+
     def receive_subscription(self, frame: bytes, now: float) -> None:
         """A subscription; the client's own topics are answered."""
         self.now = now
@@ -109,6 +122,7 @@ class ScriptedBridge:
         self.newest[topic] = plain
         frame = codec.encode_event(topic.encode() + b"\0", self.epoch, self.sequences[topic], self.time_msc() * 1_000, flags, plain)
         self.events.append(frame)
+        self.kept.setdefault(topic, deque()).append(frame)
         return frame
 
     def beat(self) -> None:

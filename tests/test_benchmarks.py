@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 
 import pytest
 from click.testing import CliRunner
@@ -12,11 +13,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import benchmarks.__main__ as command
-from benchmarks import batches, requests, streaming, stub, ticks
+from benchmarks import batches, frozen, requests, streaming, stub, ticks
 from benchmarks.machine import describe, one_line
 from benchmarks.report import as_lines, as_object
 from benchmarks.rounds import FULL, QUICK, Benchmark, Better, Measure, Sample, Size, conclude, percentile, reaches, run
-from benchmarks.table import BENCHMARKS, GROUPS, chosen
+from benchmarks.table import BENCHMARKS, GROUPS, LONG, QUICK_ONES, chosen
 from bridge.terminal.metatrader import open_terminal
 from bridge.ticks import RECORD_BYTES, last_tick
 from bridge.trading import TradeRequest
@@ -46,8 +47,11 @@ def benchmark(ours: list[float], reference: list[float], better: Better = "highe
 def test_names_are_unique_and_groups_are_complete() -> None:
     names = [row.name for row in BENCHMARKS]
     assert len(set(names)) == len(names)
-    assert {"ticks", "batches", "requests"} <= set(GROUPS)
-    assert chosen(()) == BENCHMARKS
+    wanted = {"ticks", "batches", "requests", "cached", "pipelined", "history", "symbols", "fanout", "burst", "memory", "frozen"}
+    assert wanted <= set(GROUPS)
+    assert {row.name for row in chosen((), quick=True)} == QUICK_ONES
+    assert {row.name for row in BENCHMARKS} - {row.name for row in chosen(())} == LONG
+    assert [row.name for row in chosen(("frozen",))] == ["frozen"]
     assert [row.name for row in chosen(("batches",))] == ["batches-100", "batches-1000"]
     assert [row.name for row in chosen(("batches-100", "ticks"))] == ["ticks", "batches-100"]
     with pytest.raises(KeyError, match="nonsense"):
@@ -56,14 +60,21 @@ def test_names_are_unique_and_groups_are_complete() -> None:
 
 @pytest.mark.parametrize("row", BENCHMARKS, ids=lambda row: row.name)
 def test_stretch_is_beyond_target(row: Benchmark) -> None:
-    assert reaches(row.stretch, row.target, row.better)
-    assert row.stretch != row.target
+    if row.stretch is not None:
+        assert reaches(row.stretch, row.target, row.better)
+        assert row.stretch != row.target
     assert row.what
     assert row.unit
 
 
 def test_targets_are_those_that_were_set() -> None:
-    wanted = {"ticks": (0.40, 0.60), "batches-100": (0.60, 0.80), "batches-1000": (0.75, 0.90), "requests": (1.6, 1.3)}
+    wanted = {
+        "ticks": (0.40, 0.60), "batches-100": (0.60, 0.80), "batches-1000": (0.75, 0.90), "requests": (1.6, 1.3),
+        "frozen": (3.0, 1.5), "cached": (1.5, 1.2), "pipelined": (0.40, 0.60), "history-bars": (0.60, 0.80),
+        "history-ticks": (0.60, 0.80), "symbols-100": (1.3, 1.1), "symbols-1000": (1.3, 1.1), "fanout-8": (2.0, 1.2),
+        "fanout-32": (2.0, 1.2), "fanout-64": (2.0, 1.2), "fanout-mixed": (1.0, None), "burst": (1.0, None),
+        "burst-blocked": (1.0, None),
+    }  # fmt: skip
     assert {row.name: (row.target, row.stretch) for row in BENCHMARKS if row.name in wanted} == wanted
 
 
@@ -100,9 +111,37 @@ def test_latency_is_the_best_round_of_each_side() -> None:
     assert not result.met_stretch
 
 
+def test_of_differences_the_medians_count() -> None:
+    row = replace(benchmark([9.0, 30.0, 50.0], [10.0, 10.0, 10.0], "lower"), median=True)
+    result = run(row, Size(3, 1.0))
+    assert (result.ratio, result.ours.value, result.reference.value) == (pytest.approx(3.0), 30.0, 10.0)
+
+
+def test_what_is_measured_once_does_not_warm_up() -> None:
+    measured: list[str] = []
+
+    @contextmanager
+    def counted(size: Size) -> Iterator[Measure]:
+        def measure() -> Sample:
+            measured.append("measured")
+            return Sample(1.0)
+
+        yield measure
+
+    result = run(replace(benchmark([], []), ours=counted, reference=counted, once=True), Size(5, 1.0))
+    assert (result.rounds, len(measured)) == (1, 2)
+
+
+def test_where_there_is_no_stretch_none_is_met() -> None:
+    result = run(replace(benchmark([99.0], [100.0]), stretch=None), Size(1, 1.0))
+    assert result.met
+    assert not result.met_stretch
+    assert not any("stretch" in line for line in as_lines(result))
+
+
 def test_a_loss_never_meets_a_target() -> None:
     result = run(benchmark([99.0, 99.0], [100.0, 100.0], lost=1), Size(2, 1.0))
-    assert result.ratio > result.benchmark.stretch
+    assert result.ratio > 0.9
     assert (result.lost, result.met, result.met_stretch) == (2, False, False)
     assert any("messages were lost" in line for line in as_lines(result))
 
@@ -144,7 +183,7 @@ def test_an_object_has_what_is_promised() -> None:
 
 def test_the_command_prints_one_object_a_row(monkeypatch: pytest.MonkeyPatch) -> None:
     rows = (benchmark([50.0] * 5, [100.0] * 5), benchmark([1.0] * 5, [100.0] * 5))
-    monkeypatch.setattr(command, "chosen", lambda names: rows)
+    monkeypatch.setattr(command, "chosen", lambda names, quick: rows)
     answer = CliRunner().invoke(command.main, ["--json", "--quick"])
     assert answer.exit_code == 0, answer.output
     assert [json.loads(line)["met"] for line in answer.output.splitlines()] == [True, False]
@@ -176,6 +215,20 @@ def test_the_stub_is_a_terminal_of_the_bridge() -> None:
 def test_a_burst_stays_below_every_high_water_mark() -> None:
     assert max(ticks.MESSAGES, *batches.MESSAGES.values()) < streaming.HIGH_WATER
     assert all(records * count * RECORD_BYTES <= 64e6 for records, count in batches.MESSAGES.items())
+
+
+@pytest.mark.parametrize("size", [FULL, QUICK, Size(1, 0.25), Size(50, 1.0)])
+def test_every_round_fits_into_the_freeze(size: Size) -> None:
+    assert 2 * (size.rounds + 1) * frozen.round_s(size) <= frozen.freeze_s(size) - frozen.RESERVE_S
+    assert frozen.freeze_s(FULL) == 100.0
+
+
+def test_the_session_is_frozen_while_it_is_measured() -> None:
+    tiny = Size(3, 0.01)
+    with frozen.ours(tiny) as measure:
+        told = measure()
+        assert told.more["pings"] > 10
+        assert told.more["frozen for s"] == frozen.freeze_s(tiny)
 
 
 def test_both_sides_run_for_real() -> None:

@@ -5,20 +5,39 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
 from bridge.errors import OrderRejected, UnknownSymbol
-from bridge.messages import MAX_ROWS, Ping
-from bridge.replies import ConnectionState, LastTick, Money, OrderOutcome, Orders, Positions, Records, Symbols
+from bridge.messages import MAX_ROWS, GetRates, Ping
+from bridge.replies import (
+    ClockOffset,
+    ConnectionHistory,
+    ConnectionState,
+    FoundSymbol,
+    LastTick,
+    LinkStatus,
+    Money,
+    OrderOutcome,
+    Orders,
+    Positions,
+    Records,
+    Status,
+    Symbols,
+)
 from bridge.trading import OrderCheck, OrderResult, TradeRequest
-from clients import BridgeUnreachable, CallError, Client, ConfigError, InvalidParameters, OutcomeUnknown, TimedOut
+from clients import BridgeUnreachable, CallError, Client, ConfigError, InvalidParameters, OutcomeUnknown, TimedOut, TryAgain
 from clients.events import Ticks
 from clients.sockets import default_endpoint
+from tests.fake_link import lost
 from tests.records import ACCOUNT, position, symbol
-from tests.scripted_bridge import ScriptedBridge, bar_record, tick_record
+from tests.scripted_bridge import CONNECTED, ScriptedBridge, bar_record, tick_record
 from tests.stand_in import StandIn, stand_in
+from tests.virtual_client import VirtualClient
+from tests.virtual_time import VirtualTime
 
 
 @pytest.fixture
@@ -320,4 +339,124 @@ def test_ticks_and_symbols_come_in_parts(server: StandIn, client: Client) -> Non
     }
     assert [found.name for found in client.symbols()] == names
     assert client.ticks("EURUSD", 1_000).empty
-    assert client.find_symbol("s007") == "S007"
+
+
+def test_a_symbol_is_found_by_the_bridge(server: StandIn, client: Client) -> None:
+    found = FoundSymbol("XAUUSD", "alias", "'XAUUSD' is another name of 'gold'", ("GOLDm",))
+    server.bridge.answers["find_symbol"] = lambda request: found if request.name == "gold" else None
+    assert client.find_symbol("gold") == found
+
+
+# ---- the bridge's own affairs ----------------------------------------------------------------------------------------------------
+
+
+def status(*links: LinkStatus) -> Status:
+    return Status("test", True, 1.0, CONNECTED, 5, 1, (), (), {}, links)
+
+
+def test_status_ends_with_the_clients_own_link(monkeypatch: pytest.MonkeyPatch) -> None:
+    virtual, bridge = VirtualTime(), ScriptedBridge(heartbeat_s=1.0)
+    broker = LinkStatus("broker_terminal", True, 400, "S, ping 34 ms")
+    bridge.answers["status"] = lambda request: status(broker)
+    client = VirtualClient(virtual, bridge, monkeypatch.setattr)
+    client.subscribe("tick:EURUSD")
+    virtual.run_for(10.5)
+    first, own = client.status().links
+    assert (first, own.link, own.up, own.detail) == (broker, "client", True, "1 subscriptions, 0 events missing")
+    assert own.age_ms is not None
+    assert own.age_ms <= 1_000
+    client.virtual.link.events = lost
+    virtual.run_for(5.0)
+    own = client.status().links[-1]
+    assert not own.up
+    assert own.age_ms is not None
+    assert own.age_ms >= 5_000
+
+
+def test_what_waits_in_the_socket_counts_as_received(server: StandIn) -> None:
+    server.bridge.heartbeat_s = 0.1
+    server.bridge.answers["status"] = lambda request: status()
+    with Client(server.endpoint) as client, client.subscribe("tick:EURUSD"):
+        time.sleep(0.4)  # the program does something else: heartbeats come, and nobody takes them
+        assert client.is_silent
+        [own] = client.status().links
+        assert own.up
+
+
+def test_the_past_of_the_connection_and_a_fresh_start(server: StandIn, client: Client) -> None:
+    begun = ConnectionState("reconnecting", "a client asked", 5)
+    server.bridge.answers |= {
+        "connection_history": lambda request: ConnectionHistory((CONNECTED, begun)[-request.count :]),
+        "reconnect": lambda request: begun,
+    }
+    assert client.connection_history() == (CONNECTED, begun)
+    assert client.connection_history(1) == (begun,)
+    assert client.reconnect() == begun
+
+
+# ---- server time and UTC ---------------------------------------------------------------------------------------------------------
+
+NOON_S = 1_795_435_200
+"""2026-11-23 12:00 UTC; the clock of this server is two hours ahead."""
+MEASURED = ClockOffset(7_200, NOON_S * 1_000, "high", 3)
+
+
+@pytest.fixture
+def measured(server: StandIn) -> Iterator[Client]:
+    server.bridge.connection = replace(CONNECTED, clock=MEASURED)
+    with Client(server.endpoint) as connected:
+        yield connected
+
+
+def test_the_offset_comes_with_the_connection(server: StandIn, client: Client) -> None:
+    assert client.clock == ClockOffset()
+    with pytest.raises(TryAgain, match="not known"):
+        client.utc(NOON_S)
+    with client.subscribe("connection") as subscription:
+        server.run(lambda bridge: bridge.publish("connection", replace(CONNECTED, clock=MEASURED)))
+        while subscription.get(1.0) is None:
+            pass
+        assert client.clock == MEASURED
+        assert client.utc(NOON_S + 7_200.123) == datetime(2026, 11, 23, 12, 0, 0, 123_000, tzinfo=UTC)
+        server.run(lambda bridge: bridge.publish("connection", replace(CONNECTED, clock=replace(MEASURED, offset_s=10_800))))
+        while subscription.get(1.0) is None:
+            pass
+        assert client.utc(NOON_S + 10_800) == datetime(2026, 11, 23, 12, tzinfo=UTC)
+
+
+def test_utc_of_one_time_by_the_offset_or_by_a_zone(measured: Client) -> None:
+    assert measured.utc(datetime(2026, 11, 23, 14)) == datetime(2026, 11, 23, 12, tzinfo=UTC)
+    with pytest.raises(InvalidParameters, match="before the last change of daylight saving"):
+        measured.utc(datetime(2026, 7, 1, 15))
+    assert measured.utc(datetime(2026, 7, 1, 15), zone="America/New_York+7") == datetime(2026, 7, 1, 12, tzinfo=UTC)
+
+
+@pytest.mark.parametrize("utc", [True, "America/New_York+7"])
+def test_rates_and_ticks_in_utc(server: StandIn, measured: Client, utc: bool | str) -> None:
+    asked: list[Any] = []
+
+    def answer(request: Any) -> Records:
+        asked.append(request)
+        if isinstance(request, GetRates):
+            return Records(1, bar_record(NOON_S + 7_200))
+        return Records(1, tick_record((NOON_S + 7_200) * 1_000 + 5))
+
+    server.bridge.answers |= {"rates": answer, "ticks": answer}
+    noon = datetime(2026, 11, 23, 12, tzinfo=UTC)
+    assert measured.rates("EURUSD", "M1", 1, utc=utc).index[0] == noon
+    assert measured.rates("EURUSD", "M1", 1).index[0] == noon.replace(hour=14)
+    frame = measured.rates("EURUSD", "M1", date_from=noon, date_to=noon, utc=utc)
+    assert (frame.index.name, frame.index[0], asked[-1].to_s) == ("utc", noon, NOON_S + 7_200)
+    frame = measured.ticks("EURUSD", noon, noon.replace(minute=1), utc=utc)
+    assert (frame.index.name, frame.index[0], asked[-1].from_s) == ("utc", noon.replace(microsecond=5_000), NOON_S + 7_200)
+    assert measured.ticks("EURUSD", noon.replace(hour=14), count=1).index[0] == noon.replace(hour=14, microsecond=5_000)
+
+
+def test_what_cannot_be_told_in_utc_is_refused_before_it_is_fetched(server: StandIn, client: Client, measured: Client) -> None:
+    with pytest.raises(TryAgain):
+        client.rates("EURUSD", "M1", utc=True)
+    with pytest.raises(InvalidParameters, match="last change"):
+        measured.ticks("EURUSD", datetime(2026, 7, 1), utc=True)
+    with pytest.raises(InvalidParameters, match="it was measured"):
+        measured.rates("EURUSD", "M1", utc="UTC+3")
+    assert {"rates", "ticks"}.isdisjoint(server.bridge.methods())

@@ -37,8 +37,8 @@ OUTSIDE = {
 }  # fmt: skip
 DEMONSTRATIONS = {"bridge.demo", "bridge.demo_parts", "bridge.demo_verdict", "bridge.demo_view", "bridge.report"}
 """Parts of the command line that use clients, and are imported only when they are needed."""
-NUMERIC_CORES = {"bridge.session.core"}
-"""The session's core keeps account of ticks with numpy."""
+ALLOWED = {"bridge.session.core": {"numpy"}, "clients.session": {"datetime"}}
+"""The session's core keeps account of ticks with numpy; a client's history takes moments as values, and asks no clock for them."""
 
 
 def trees() -> Iterator[tuple[str, ast.Module]]:
@@ -129,7 +129,7 @@ def test_the_bridge_does_not_need_its_clients(name: str) -> None:
 
 @pytest.mark.parametrize("name", sorted(SANS_IO))
 def test_cores_reach_for_nothing_outside(name: str) -> None:
-    allowed = {"numpy"} if name in NUMERIC_CORES else set()
+    allowed = ALLOWED.get(name, set())
     assert {module for module in reached(name) if top(module) in OUTSIDE - allowed} == set()
 
 

@@ -6,13 +6,15 @@ import threading
 import time
 from collections.abc import Iterator
 
+import msgspec
 import pytest
 import zmq
+from msgspec import Raw
 
 from bridge import codec
 from bridge.errors import ConfigError
 from bridge.gateway import Gateway, GatewaySettings
-from bridge.loop import drive
+from bridge.loop import LARGE_BYTES, drive
 from bridge.messages import GetAccount, Ping
 from bridge.session import link
 from bridge.sockets import events_socket, requests_socket
@@ -130,6 +132,32 @@ def test_a_request_goes_through_to_the_session_and_back(rig: Rig) -> None:
     rig.connected()
     reply = codec.decode_reply(rig.ask(codec.encode_request(GetAccount(), "a1")))
     assert (reply.id, reply.epoch, reply.error) == ("a1", 5, None)
+
+
+def test_of_many_requests_at_once_each_is_answered_in_order(rig: Rig) -> None:
+    rig.connected()
+    for number in range(100):
+        rig.dealer.send(codec.encode_request(Ping() if number % 3 else GetAccount(), f"r{number}"))
+    answered = []
+    for _ in range(100):
+        assert rig.dealer.poll(PATIENCE_MS), "a reply is missing"
+        answered.append(codec.decode_reply(rig.dealer.recv()).id)
+    own, asked = ([reply for reply in answered if bool(int(reply[1:]) % 3) is pinged] for pinged in (True, False))
+    assert own == [f"r{number}" for number in range(100) if number % 3]
+    assert asked == [f"r{number}" for number in range(0, 100, 3)]
+
+
+@pytest.mark.parametrize("size", [1, LARGE_BYTES - 1_000, 3 * LARGE_BYTES])
+def test_a_reply_of_any_size_arrives_as_it_was(rig: Rig, monkeypatch: pytest.MonkeyPatch, size: int) -> None:
+    rig.connected()
+    body = bytes(number % 251 for number in range(1_000)) * (size // 1_000 + 1)
+    monkeypatch.setattr(
+        "tests.test_loop.obliging",
+        lambda message: [link.Result(message.id, Raw(codec.pack(body)))] if isinstance(message, link.Call) else obliging(message),
+    )
+    for number in range(3):
+        reply = codec.decode_reply(rig.ask(codec.encode_request(GetAccount(), f"a{number}")))
+        assert msgspec.msgpack.decode(reply.result) == body
 
 
 def test_messages_of_many_frames_are_taken_whole(rig: Rig) -> None:

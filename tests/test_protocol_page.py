@@ -165,7 +165,7 @@ def test_events() -> None:
     assert told == {family: "bin" if kind is bytes else kind.__name__ for family, kind in messages.EVENT_BODIES.items()}
     assert len(table("topic", "body")) == len(messages.EVENT_BODIES)
     flags = {plain(row["flag"]): int(row["bit"]) for row in table("flag", "bit")}
-    assert flags == {flag: getattr(messages, flag) for flag in ("BACKFILLED", "LATE", "FOREIGN", "SUSPECT")}
+    assert flags == {flag: getattr(messages, flag) for flag in ("BACKFILLED", "LATE", "FOREIGN", "REPLAYED", "SUSPECT")}
 
 
 def test_suspect_kinds() -> None:

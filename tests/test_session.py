@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import subprocess
 import sys
+from dataclasses import replace
 from itertools import count
 from pathlib import Path
 from random import Random
@@ -26,7 +27,7 @@ from bridge.errors import (
     WrongProtocol,
 )
 from bridge.messages import GetSymbol, Hello, Ping, SendOrder
-from bridge.replies import OrderOutcome
+from bridge.replies import ClockOffset, OrderOutcome
 from bridge.trading import OrderResult, TradeRequest
 from clients.events import Connection, Gap, Heartbeat, Ticks
 from clients.join import Join, parts
@@ -365,7 +366,7 @@ def test_a_full_queue_reports_what_it_could_not_take() -> None:
     for _ in range(6):
         world.tick()
     world.time.run_for(0.1)
-    assert (len(feed.queue), feed.counters.overflowed, feed.has_overflow) == (3, 3, True)
+    assert (len(feed.queue), feed.counters.overflowed) == (3, 3)
     assert taken(feed) == [(1, False), (2, False), (3, False)]
     world.tick()
     world.time.run_for(0.1)
@@ -656,6 +657,44 @@ def test_a_new_bridge_is_not_silent_before_its_first_heartbeat() -> None:
     assert not world.session.is_silent(world.time.now)
 
 
+def test_the_link_of_a_client_is_its_event_stream() -> None:
+    world = World(heartbeat_s=1.0)
+    world.feed("tick:EURUSD")
+    world.tick()
+    world.link.events = lost
+    world.tick()
+    world.link.events = after()
+    world.tick()
+    world.time.run_for(1.2)
+    own = world.session.link_status(world.time.now)
+    assert (own.link, own.up, own.detail) == ("client", True, "1 subscriptions, 1 events missing")
+    assert own.age_ms is not None
+    assert 0 <= own.age_ms <= 1_000
+    later = world.session.link_status(world.time.now + 10.0)
+    assert (later.up, later.age_ms) == (False, own.age_ms + 10_000)
+
+
+def test_a_client_without_its_event_connection_has_no_link() -> None:
+    world = World(heartbeat_s=1.0, started=False)
+    assert (world.session.link_status(world.time.now).up, world.session.link_status(world.time.now).age_ms) == (False, None)
+    world.bridge.proving = False
+    world.session.start(world.time.now, 5.0)
+    world.link.work()
+    world.time.run_for(0.5)
+    own = world.session.link_status(world.time.now)
+    assert (own.up, own.detail) == (False, "the event connection is not established")
+
+
+def test_the_servers_clock_is_that_of_the_newest_connection() -> None:
+    world = World()
+    assert world.session.server_clock == ClockOffset()
+    known = ClockOffset(7_200, START_MSC, "low", 1)
+    world.bridge.publish("connection", replace(world.bridge.connection, clock=known))
+    world.link.work()
+    world.time.run_for(0.1)
+    assert world.session.server_clock == known
+
+
 # ---- the module ------------------------------------------------------------------------------------------------------------------
 
 
@@ -673,7 +712,10 @@ def test_where_the_events_are(requests: str, events: str, expected: str) -> None
     assert events_endpoint(requests, events) == expected
 
 
-CORE = ("session", "subscriptions", "streams", "join", "calls", "clock", "events", "history", "orders")
+CORE = (
+    "session", "subscriptions", "streams", "cursor", "join", "splicing", "place", "healing", "repairs", "calls", "clock", "events",
+    "history", "orders", "server_time",
+)  # fmt: skip
 
 
 @pytest.mark.parametrize("name", CORE)

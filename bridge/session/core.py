@@ -223,8 +223,11 @@ class Session:
         try:
             if call.method == "order" or call.method in OF_ACCOUNT:
                 self._owner.verify(self._terminal)
+            if call.method in OF_ACCOUNT:
+                self._send(Idle())  # each of these calls may take its time
             result = perform(self._terminal, call.method, call.params)
             if call.method in OF_ACCOUNT:
+                self._send(Idle())
                 self._owner.verify(self._terminal)
         except BridgeError as error:
             self._send(failed(call.id, error))
