@@ -23,22 +23,23 @@ from benchmarks.table import BENCHMARKS, GROUPS, chosen
     type=click.Choice(["thread", "process"]),
     default="thread",
     show_default=True,
-    help="Where ticks and batches are fed from.",
+    help="Where ticks, batches, fanout and burst are fed from.",
 )
 @click.option("--rounds", type=click.IntRange(min=1), help=f"Rounds [{FULL.rounds}, or {QUICK.rounds} with --quick].")
 def main(names: tuple[str, ...], as_json: bool, quick: bool, rounds: int | None, session: Literal["thread", "process"]) -> None:
     """Measure the bridge against plain ZeroMQ programs that move the same bytes, side by side on this machine.
 
-    Exit code 0 when everything ran, whether the targets were met or not.
+    Exit code 0 when everything ran, whether the targets were met or not. Without a name everything runs but what takes minutes;
+    with --quick only what fits into one. What was left out is told, and runs by its name.
 
     \b
     Examples:
       python -m benchmarks
       python -m benchmarks ticks requests --quick
-      python -m benchmarks batches --json
+      python -m benchmarks symbols fanout burst memory --json
     """
     try:
-        rows = chosen(names)
+        rows = chosen(names, quick)
     except KeyError as error:
         known = ", ".join(dict.fromkeys((*GROUPS, *(benchmark.name for benchmark in BENCHMARKS))))
         raise click.UsageError(f"no benchmark {error.args[0]!r}; there are {known}") from None
@@ -48,6 +49,8 @@ def main(names: tuple[str, ...], as_json: bool, quick: bool, rounds: int | None,
     machine = describe()
     if not as_json:
         click.echo(one_line(machine))
+        if left_out := [] if names else [benchmark.name for benchmark in BENCHMARKS if benchmark not in rows]:
+            click.echo(f"left out, for they take long; name them to run them: {', '.join(left_out)}")
     for benchmark in rows:
         result = run(benchmark, size)
         if as_json:

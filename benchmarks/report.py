@@ -36,12 +36,14 @@ def as_lines(result: Result) -> list[str]:
     benchmark = result.benchmark
     sign = ">=" if benchmark.better == "higher" else "<="
     verdict = "no: messages were lost" if result.lost else "yes" if result.met else "no"
+    further = ""
+    if benchmark.stretch is not None:
+        further = f" (stretch {sign} {benchmark.stretch:.2f}: {'yes' if result.met_stretch else 'no'})"
     lines = [
         f"{benchmark.name}: {benchmark.what}",
         f"  ours {_figure(result.ours.value)}, reference {_figure(result.reference.value)} {benchmark.unit}"
         f" ({result.rounds} rounds)",
-        f"  ratio {result.ratio:.2f}, target {sign} {benchmark.target:.2f}: {verdict}"
-        f" (stretch {sign} {benchmark.stretch:.2f}: {'yes' if result.met_stretch else 'no'}), lost {result.lost}",
+        f"  ratio {result.ratio:.2f}, target {sign} {benchmark.target:.2f}: {verdict}{further}, lost {result.lost}",
     ]
     for side, sample in (("ours", result.ours), ("reference", result.reference)):
         if sample.cpu_us:
@@ -53,7 +55,7 @@ def as_lines(result: Result) -> list[str]:
 
 
 def _figure(value: float) -> str:
-    return f"{value:,.0f}" if value >= 1_000 else f"{value:.1f}"
+    return f"{value:,.0f}" if value >= 1_000 else f"{value:.1f}" if value >= 10 else f"{value:.2f}"
 
 
 def _rounded(value: float) -> float:

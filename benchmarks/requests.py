@@ -26,13 +26,15 @@ Told = tuple[list[float], float]
 """What a client tells of a round: seconds of each round trip, and its CPU seconds."""
 
 
-def _sample(told: Told, cpu_s: dict[str, float]) -> Sample:
+def sample(told: Told, cpu_s: dict[str, float]) -> Sample:
+    """A round as a sample."""
     times_s, client_s = told
     cpu_us = {name: value / len(times_s) * 1e6 for name, value in {**cpu_s, "client": client_s}.items()}
     return Sample(percentile(times_s, 50) * 1e6, cpu_us, more={"p99 µs": percentile(times_s, 99) * 1e6})
 
 
-def _timed(ask: Callable[[], object], count: int) -> Told:
+def timed(ask: Callable[[], object], count: int) -> Told:
+    """Ask so many times, one after the other."""
     clock = time.perf_counter
     times_s = []
     cpu_s = time.process_time()
@@ -58,7 +60,7 @@ def ours(size: Size) -> Iterator[Measure]:
         def measure() -> Sample:
             before_s = bridge.ask("cpu")
             told = client.ask("round")
-            return _sample(told, {"bridge": bridge.ask("cpu") - before_s})
+            return sample(told, {"bridge": bridge.ask("cpu") - before_s})
 
         yield measure
 
@@ -71,7 +73,7 @@ def _check(pipe: Connection, requests: str, count: int) -> None:
             raise RuntimeError("the stub terminal refused the order")
         pipe.send("connected")
         for _ in commands(pipe):
-            pipe.send(_timed(lambda: client.check(REQUEST), count))
+            pipe.send(timed(lambda: client.check(REQUEST), count))
 
 
 # ---- reference -------------------------------------------------------------------------------------------------------------------
@@ -81,20 +83,21 @@ def _check(pipe: Connection, requests: str, count: int) -> None:
 def reference(size: Size) -> Iterator[Measure]:
     """210 bytes from DEALER to ROUTER to PAIR and back, in three processes."""
     with (
-        worker("gateway", _pass_on) as gateway,
-        worker("session", _return, gateway.hear()),
+        worker("gateway", pass_on) as gateway,
+        worker("session", send_back, gateway.hear()),
         worker("client", _ask_raw, gateway.hear(), size.of(REQUESTS)) as client,
     ):
         client.hear()
 
         def measure() -> Sample:
             told = client.ask("round")
-            return _sample(told, {})
+            return sample(told, {})
 
         yield measure
 
 
-def _pass_on(pipe: Connection) -> None:
+def pass_on(pipe: Connection) -> None:
+    """A gateway that does nothing but to pass frames on, until one says stop; tells the endpoints of its link and its requests."""
     context: zmq.Context[Socket] = zmq.Context()
     requests, link = context.socket(zmq.ROUTER), context.socket(zmq.PAIR)
     requests.linger = link.linger = 0
@@ -119,7 +122,8 @@ def _pass_on(pipe: Connection) -> None:
     context.destroy(0)
 
 
-def _return(pipe: Connection, endpoint: str) -> None:
+def send_back(pipe: Connection, endpoint: str) -> None:
+    """A session that sends back what comes, until that says stop."""
     context: zmq.Context[Socket] = zmq.Context()
     link = context.socket(zmq.PAIR)
     link.linger = 0
@@ -143,7 +147,7 @@ def _ask_raw(pipe: Connection, endpoint: str, count: int) -> None:
     ask()
     pipe.send("connected")
     for _ in commands(pipe):
-        pipe.send(_timed(ask, count))
+        pipe.send(timed(ask, count))
     send(STOP)
     requests.close()
     context.destroy(0)

@@ -53,7 +53,9 @@ Side = Callable[[Size], AbstractContextManager[Measure]]
 class Benchmark:
     """One row: what is measured, against what, and which ratio (ours over reference) is wanted.
 
-    `group` is its name on the command line, together with the other rows of the group.
+    `group` is its name on the command line, together with the other rows of the group. `stretch` is a further target, if there is
+    one. What is `once` is measured once, without a round to warm up: it takes long, or must not begin warm. `median` says that what
+    is better lower is a difference, which noise makes smaller as well: the medians count, as for what is better higher.
     """
 
     name: str
@@ -64,7 +66,9 @@ class Benchmark:
     better: Better
     unit: str
     target: float
-    stretch: float
+    stretch: float | None = None
+    once: bool = False
+    median: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,8 +93,9 @@ class Result:
 
     @property
     def met_stretch(self) -> bool:
-        """Whether the ratio reaches the further target."""
-        return not self.lost and reaches(self.ratio, self.benchmark.stretch, self.benchmark.better)
+        """Whether the ratio reaches the further target; not where there is none."""
+        stretch = self.benchmark.stretch
+        return stretch is not None and not self.lost and reaches(self.ratio, stretch, self.benchmark.better)
 
 
 def reaches(ratio: float, target: float, better: Better) -> bool:
@@ -110,8 +115,9 @@ def run(benchmark: Benchmark, size: Size) -> Result:
     ours: list[Sample] = []
     reference: list[Sample] = []
     with benchmark.reference(size) as measure_reference, benchmark.ours(size) as measure_ours:
-        measure_reference(), measure_ours()  # caches, connections and allocators warm up
-        for number in range(size.rounds):
+        if not benchmark.once:
+            measure_reference(), measure_ours()  # caches, connections and allocators warm up
+        for number in range(1 if benchmark.once else size.rounds):
             if number % 2:
                 ours.append(measure_ours())
                 reference.append(measure_reference())
@@ -123,7 +129,7 @@ def run(benchmark: Benchmark, size: Size) -> Result:
 
 def conclude(benchmark: Benchmark, ours: Sequence[Sample], reference: Sequence[Sample]) -> Result:
     """The result of rounds: for throughput the medians of the ratio and of each side, for latency the best round of each side."""
-    if benchmark.better == "higher":
+    if benchmark.better == "higher" or benchmark.median:
         ratio = statistics.median(mine.value / theirs.value for mine, theirs in zip(ours, reference, strict=True))
         mine, theirs = _middle(ours), _middle(reference)
     else:

@@ -1,7 +1,7 @@
 """The processes of a measurement: workers that are told what to do over a pipe, and a running bridge.
 
 The bridge is `bridge.serve.serve` itself, in a process of its own; all that is added is a thread that sleeps until it is asked for
-the process's CPU time.
+the process's CPU time or memory.
 """
 
 from __future__ import annotations
@@ -22,6 +22,8 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from benchmarks.machine import resident_bytes
+
 if TYPE_CHECKING:
     from bridge.session.settings import SessionSettings
 
@@ -37,6 +39,7 @@ class Worker:
 
     name: str
     pipe: Connection
+    pid: int
 
     def tell(self, message: Any) -> None:
         """Send it something."""
@@ -65,7 +68,7 @@ def worker(name: str, program: Callable[..., None], *arguments: Any) -> Iterator
     process.start()
     theirs.close()
     try:
-        yield Worker(name, ours)
+        yield Worker(name, ours, process.pid or 0)
     finally:
         with contextlib.suppress(OSError):
             ours.send(None)
@@ -91,7 +94,8 @@ def running_bridge(
     stand_in: str | None = None,
     session: Literal["thread", "process"] = "process",
 ) -> Iterator[tuple[Worker, str]]:
-    """A bridge on free ports, and its requests endpoint. Its worker answers `cpu` with its CPU seconds.
+    """A bridge on free ports, and its requests endpoint. Its worker answers `cpu` with its CPU seconds, `resident` with the bytes
+    of its memory.
 
     `stand_in` is the module whose `run` takes the place of the session's own, with `path` as its credentials' path.
     """
@@ -121,8 +125,8 @@ def _run_bridge(
 
 
 def _answer(pipe: Connection) -> None:
-    for _ in commands(pipe):
-        pipe.send(time.process_time())
+    for command in commands(pipe):
+        pipe.send(resident_bytes() if command == "resident" else time.process_time())
     signal.raise_signal(signal.SIGTERM)
 
 

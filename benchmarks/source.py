@@ -2,7 +2,7 @@
 
 The session's own feed looks at last ticks at most 2,000 times a second, far below what the gateway can publish. So the gateway and
 the clients are measured with this program at the session's end of the link: the same socket, keys and messages, and as the session
-does under load, up to `EVENTS_AT_ONCE` events travel in one message.
+does under load, up to `EVENTS_AT_ONCE` events travel in one message (`benchmarks.inside`).
 
 It takes `SessionSettings` on standard input; `credentials.path` is the endpoint of a PAIR socket where it is told what to publish.
 """
@@ -16,16 +16,12 @@ from collections.abc import Callable
 
 import zmq
 
-from benchmarks.inside import message, token
+from benchmarks.inside import Order, message
 from benchmarks.stub import ACCOUNT, TERMINAL, TICK, VERSION
-from bridge.session.core import EVENTS_AT_ONCE
 from bridge.session.link import Attached, Connect, Health, Ready, Started, StartStream, Stop, pack, standing, to_session
 from bridge.session.settings import SessionSettings
-from bridge.ticks import RECORD_BYTES
 
 HEALTH_MS = 500
-LARGEST = 256 * 1024
-"""Bytes of one message, about: the session waits at most 2 ms for more events, and large ones take it longer to find."""
 
 Socket = zmq.Socket[bytes]
 
@@ -73,21 +69,20 @@ def _answer(link: Socket) -> bool:
 
 
 def _obey(control: Socket, link: Socket, made: Callable[[bytes], bytes]) -> None:
-    """`cpu` is answered with the CPU seconds so far; `COUNT RECORDS` publishes so many events of so many ticks.
+    """`cpu` is answered with the CPU seconds so far; an order is carried out.
 
     In a process the messages themselves are sent, in a thread of the bridge the tokens that stand for them (`benchmarks.inside`).
     """
-    words = control.recv().split()
-    if words == [b"cpu"]:
+    frame = control.recv()
+    if frame == b"cpu":
         control.send(repr(time.process_time()).encode())
         return
-    count, records = map(int, words)
-    together = max(1, min(EVENTS_AT_ONCE, LARGEST // (records * RECORD_BYTES)))
-    frame = made(token(together, records))
-    for _ in range(count // together):
-        link.send(frame)
-    if count % together:
-        link.send(made(token(count % together, records)))
+    order = Order.from_bytes(frame)
+    start_s = time.perf_counter()
+    for before, token in order.tokens():
+        if order.rate:
+            time.sleep(max(0.0, start_s + before / order.rate - time.perf_counter()))
+        link.send(made(token))
 
 
 if __name__ == "__main__":

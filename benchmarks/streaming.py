@@ -14,9 +14,10 @@ from typing import Literal
 
 import zmq
 
+from benchmarks.inside import Order
 from benchmarks.rounds import Measure, Sample
 from benchmarks.served import commands, running_bridge, worker
-from benchmarks.stub import TICK, TOPIC
+from benchmarks.stub import TICK, TOPIC, topic_of
 from bridge.ticks import TICK_STRUCT
 from clients import Client
 from clients.events import Ticks
@@ -48,23 +49,28 @@ def sample(told: Told, messages: int, records: int, cpu_s: dict[str, float]) -> 
 
 
 @contextlib.contextmanager
-def ours(read: Read, session: Literal["thread", "process"], *, bursts: int, messages: int, records: int) -> Iterator[Measure]:
-    """A running bridge with the stand-in for its session, and a subscriber that uses the client library.
+def ours(
+    read: Read, session: Literal["thread", "process"], *, bursts: int, messages: int, records: int, symbols: int = 1, rate: int = 0
+) -> Iterator[Measure]:
+    """A running bridge with the stand-in for its session, and a subscriber that uses the client library: of so many symbols, and at
+    so many events a second, or as fast as it goes.
 
     With the stand-in in a thread of the bridge (as `--session thread` runs the session) two processes stand against the two of
     the reference. In a process of its own it takes one of the machine's cores from the bridge, and its link is encrypted.
     """
     with contextlib.ExitStack() as stack:
-        subscriber = stack.enter_context(worker("subscriber", _subscribe, read, bursts, messages, records))
+        order = Order(messages, records, symbols, rate)
+        subscriber = stack.enter_context(worker("subscriber", _subscribe, read, bursts, order))
         control = subscriber.hear()
         process, requests = stack.enter_context(
             running_bridge("unused", path=control, stand_in="benchmarks.source", session=session)
         )
         subscriber.ask(requests)
+        patience_s = 2 * BURST_PATIENCE_S + (bursts * messages / rate if rate else 0)
 
         def measure() -> Sample:
             before_s = process.ask("cpu")
-            told: Told = subscriber.ask("round", 2 * BURST_PATIENCE_S)
+            told: Told = subscriber.ask("round", patience_s)
             bridge_s = process.ask("cpu") - before_s
             source = {"source": told[2]} if session == "process" else {}
             return sample(told, bursts * messages, records, {**source, "bridge": bridge_s})
@@ -73,7 +79,7 @@ def ours(read: Read, session: Literal["thread", "process"], *, bursts: int, mess
         subscriber.tell(None)
 
 
-def _subscribe(pipe: Connection, read: Read, bursts: int, messages: int, records: int) -> None:
+def _subscribe(pipe: Connection, read: Read, bursts: int, order: Order) -> None:
     context: zmq.Context[Socket] = zmq.Context()
     control = context.socket(zmq.PAIR)
     control.linger = 0
@@ -83,26 +89,26 @@ def _subscribe(pipe: Connection, read: Read, bursts: int, messages: int, records
     with Client(next(todo), name="benchmark", timeout_s=30.0) as client:
         while not client.is_connected:
             time.sleep(0.05)
-        with client.subscribe(TOPIC) as events:
-            first = events.get(BURST_PATIENCE_S)
-            if not isinstance(first, Ticks) or not first.snapshot:
-                raise RuntimeError(f"the subscription began with {first!r}, not with the last tick")
+        with client.subscribe(*map(topic_of, range(order.symbols))) as events:
+            for _ in range(order.symbols):
+                first = events.get(BURST_PATIENCE_S)
+                if not isinstance(first, Ticks) or not first.snapshot:
+                    raise RuntimeError(f"the subscription began with {first!r}, not with the last tick")
             pipe.send("subscribed")
             for _ in todo:
-                pipe.send(_our_round(control, events, read, bursts, messages, records))
+                pipe.send(_our_round(control, events, read, bursts, order))
     context.destroy(0)
 
 
-def _our_round(control: Socket, events: Subscription, read: Read, bursts: int, messages: int, records: int) -> Told:
-    order = f"{messages} {records}".encode()
+def _our_round(control: Socket, events: Subscription, read: Read, bursts: int, order: Order) -> Told:
     source_s = _ask_cpu(control)
     cpu_s = time.process_time()
     seconds = bids = 0.0
     lost = 0
     for _ in range(bursts):
         start_s = time.perf_counter()
-        control.send(order)
-        missing, summed = read(events, messages)
+        control.send(order.to_bytes())
+        missing, summed = read(events, order.count)
         seconds += time.perf_counter() - start_s
         lost += missing
         bids += summed

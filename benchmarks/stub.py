@@ -5,6 +5,8 @@ For a bridge of its own: `mt5bridge serve --terminal benchmarks.stub:StubTermina
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import cache
 from typing import Any, TypeVar, get_type_hints
 
 from bridge.records import Account, Symbol, TerminalInfo
@@ -20,18 +22,27 @@ FIRST_MSC = 1_700_000_000_000
 APART_MS = 100
 
 
-def batch(records: int) -> bytes:
-    """So many ticks, ten a second, all with the same prices; packed."""
-    times = (FIRST_MSC + APART_MS * number for number in range(records))
+def topic_of(place: int) -> str:
+    """The topic of the ticks of one of many symbols; the first of them is `SYMBOL`."""
+    return f"tick:SYMBOL{place}" if place else TOPIC
+
+
+@cache
+def batch(records: int, second: int = 0) -> bytes:
+    """So many ticks, ten a second from a second on, all with the same prices; packed."""
+    times = (FIRST_MSC + 1_000 * second + APART_MS * number for number in range(records))
     return b"".join(TICK_STRUCT.pack(msc // 1_000, 1.08123, 1.08131, 0.0, 0, msc, 6, 0.0) for msc in times)
 
 
 TICK = batch(1)
 
 
+_hints: Callable[[Any], dict[str, Any]] = cache(get_type_hints)
+
+
 def filled(kind: type[T], **values: Any) -> T:
     """A record whose other fields are zero or empty."""
-    return kind(**{name: values.get(name, hint()) for name, hint in get_type_hints(kind).items()})
+    return kind(**{name: values.get(name, hint()) for name, hint in _hints(kind).items()})
 
 
 ACCOUNT = filled(Account, login=1, leverage=100, trade_allowed=True, balance=10_000.0, equity=10_000.0, server="Stub")
