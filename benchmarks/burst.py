@@ -22,6 +22,7 @@ from clients.subscription import Subscription
 
 TICKS = 100_000
 SYMBOLS = 1_000
+EACH = TICKS // SYMBOLS
 QUIET_S = 2.0
 """Nothing has come for so long: nothing will."""
 BLOCKED_S, BRIEFLY_S = 3.0, 0.3
@@ -33,17 +34,15 @@ PATH = (
 
 
 class BlockedTerminal(StubTerminal):
-    """Each order check takes 3 s, and `TICKS` ticks happen meanwhile."""
+    """Each order check takes 3 s, and `EACH` ticks of each symbol happen meanwhile."""
 
     blocked_s = BLOCKED_S
 
     def __init__(self) -> None:
-        each = TICKS // SYMBOLS
-        apart_msc = int(self.blocked_s * 1e3) // each
-        times = (FIRST_MSC + number * apart_msc for number in range(1 + MOST_BLOCKS * each))
+        apart_msc = int(self.blocked_s * 1e3) // EACH
+        times = (FIRST_MSC + number * apart_msc for number in range(1 + MOST_BLOCKS * EACH))
         self._ticks = b"".join(TICK_STRUCT.pack(msc // 1_000, 1.08, 1.09, 0.0, 0, msc, 6, 0.0) for msc in times)
         self._apart_msc = apart_msc
-        self._each = each
         self._rows = 1
 
     def tick(self, name: str) -> Tick:
@@ -58,7 +57,7 @@ class BlockedTerminal(StubTerminal):
     def check(self, request: TradeRequest) -> OrderCheck:
         """Accepted, late."""
         time.sleep(self.blocked_s)
-        self._rows += self._each
+        self._rows += EACH
         return CHECK
 
 
@@ -69,29 +68,29 @@ class BrieflyBlockedTerminal(BlockedTerminal):
 
 
 @contextlib.contextmanager
-def published(size: Size) -> Iterator[Measure]:
+def published(size: Size, *, symbols: int = SYMBOLS) -> Iterator[Measure]:
     """One tick a message, as fast as a session could send them at best. The figure is the number of ticks that came."""
     with (
         told_what_to_publish() as (control, endpoint),
         running_bridge("unused", path=endpoint, stand_in="benchmarks.source", session=size.session) as (_, requests),
-        worker("subscriber", _subscribe, requests, False) as subscriber,
+        worker("subscriber", _subscribe, requests, symbols, False) as subscriber,
     ):
         subscriber.hear()
         ticks = size.of(TICKS)
-        yield partial(_round, subscriber, ticks, lambda: control.send(Order(ticks, symbols=SYMBOLS).to_bytes()))
+        yield partial(_round, subscriber, ticks, lambda: control.send(Order(ticks, symbols=symbols).to_bytes()))
 
 
 @contextlib.contextmanager
-def blocked(size: Size) -> Iterator[Measure]:
+def blocked(size: Size, *, symbols: int = SYMBOLS) -> Iterator[Measure]:
     """After a call to the terminal that took 3 s (0.3 s with `--quick`), through a session process. The figure is the number of
     ticks that came."""
     terminal = BlockedTerminal if size.share >= 1 else BrieflyBlockedTerminal
     with (
         running_bridge(f"benchmarks.burst:{terminal.__name__}") as (_bridge, requests),
-        worker("subscriber", _subscribe, requests, True) as subscriber,
+        worker("subscriber", _subscribe, requests, symbols, True) as subscriber,
     ):
         subscriber.hear()
-        yield partial(_round, subscriber, TICKS, lambda: None)
+        yield partial(_round, subscriber, symbols * EACH, lambda: None)
 
 
 @contextlib.contextmanager
@@ -107,13 +106,13 @@ def _round(subscriber: Worker, expected: int, publish: Callable[[], None]) -> Sa
     return Sample(ticks, {"subscriber": cpu_s / expected * 1e6}, expected - ticks + asked, {"s until all were there": seconds})
 
 
-def _subscribe(pipe: Connection, requests: str, block: bool) -> None:
+def _subscribe(pipe: Connection, requests: str, symbols: int, block: bool) -> None:
     """`block` says that an order check has to make the ticks."""
     with Client(requests, name="benchmark", timeout_s=PATIENCE_S) as client:
         while not client.is_connected:
             time.sleep(0.05)
-        with client.subscribe(*map(topic_of, range(SYMBOLS))) as events:
-            for _ in range(SYMBOLS):
+        with client.subscribe(*map(topic_of, range(symbols))) as events:
+            for _ in range(symbols):
                 if not isinstance(first := events.get(PATIENCE_S), Ticks) or not first.snapshot:
                     raise RuntimeError(f"the subscription began with {first!r}, not with the last ticks")
             pipe.send("subscribed")

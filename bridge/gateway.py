@@ -99,7 +99,7 @@ class Gateway:
         return self.time_us(now) // 1000
 
     def wall_clock(self, wall_us: int, now: float) -> None:
-        """What the machine's clock shows: it is set by others, and goes on while the machine sleeps; the bridge's clock does not."""
+        """What the machine's clock shows: it is set by others and goes on while the machine sleeps; the bridge's does not."""
         self._wall_ahead_us = wall_us - self.time_us(now)
 
     def wall_msc(self, now: float) -> int:

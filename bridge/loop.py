@@ -103,7 +103,7 @@ def _drain_link(sessions: Sessions, gateway: Gateway, now: float, flush: Callabl
         gateway.receive_link(frame, now)
         if gateway.events or not count % TOGETHER:
             flush()
-    pass
+    flush()
 
 
 def _drain_requests(socket: Socket, gateway: Gateway, now: float, flush: Callable[[], None]) -> None:

@@ -177,4 +177,3 @@ def market_price(side: str, symbol: str) -> Steps[float]:
     action = side_of(side)
     tick = last_tick((yield GetTick(symbol)).record)
     return _price(tick, action, symbol)
-

@@ -45,9 +45,7 @@ class FakeTerminal(Terminal):
         self.books_open: set[str] = set()
         self.open_positions: list[Position] = []
         self.pending: list[Order] = []
-        self.figures = record(
-            Account, login=1, balance=100.0, server="Fake", name="Tester", trade_allowed=True, trade_expert=True
-        )
+        self.figures = record(Account, login=1, balance=100.0, server="Fake", name="Tester", trade_allowed=True, trade_expert=True)
         self.result = record(OrderResult, retcode=10009, order=5, deal=6, request=TradeRequest())
         self.calls: list[str] = []
         self.sent: list[TradeRequest] = []

@@ -1,27 +1,23 @@
-"""The benchmarks with many symbols, many subscribers, many ticks at once: their parts, and each of them as small as it can be.
+"""The benchmarks with many symbols and many ticks at once: their parts, and each of them as small as it can be.
 
 No figure is asserted, because a busy machine would fail it.
 """
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 
-from benchmarks import burst, fanout, inside, market, memory, mixed, symbols
+from benchmarks import burst, inside, market, memory, symbols
 from benchmarks.machine import resident_bytes
-from benchmarks.report import as_object
-from benchmarks.rounds import Benchmark, Sample, Size, run
+from benchmarks.rounds import Size
 from benchmarks.stub import TOPIC, topic_of
-from benchmarks.table import BENCHMARKS
 from bridge.session.link import Publish, from_session
 from bridge.ticks import RECORD_BYTES, iter_ticks, last_tick
 from bridge.trading import TradeRequest
 
 TINY = Size(1, 0.01)
-
-
-def row(name: str) -> Benchmark:
-    return next(row for row in BENCHMARKS if row.name == name)
 
 
 # ---- what is published -----------------------------------------------------------------------------------------------------------
@@ -53,7 +49,7 @@ def test_the_seconds_of_a_symbol_change() -> None:
         message = from_session(inside.message(token))
         assert isinstance(message, Publish)
         times += [last_tick(body).time for topic, _, body in message.events if topic == TOPIC]
-    changes = sum(a != b for a, b in zip(times, times[1:], strict=False))
+    changes = sum(a != b for a, b in pairwise(times))
     assert changes == len(times) / inside.EACH_SECOND - 1
 
 
@@ -63,7 +59,7 @@ def test_what_is_no_token_stands_for_itself() -> None:
 
 def test_each_tick_of_the_market_is_there_once(monkeypatch: pytest.MonkeyPatch) -> None:
     now_s = 0.0
-    monkeypatch.setattr(market.time, "monotonic", lambda: now_s)
+    monkeypatch.setattr("time.monotonic", lambda: now_s)
     terminal: market.MarketTerminal = market.MarketTerminal(10, 100)  # type: ignore[abstract]
     name = topic_of(3).removeprefix("tick:")
     now_s = 5.0
@@ -76,22 +72,15 @@ def test_each_tick_of_the_market_is_there_once(monkeypatch: pytest.MonkeyPatch) 
 
 def test_ticks_happen_while_a_call_is_blocked(monkeypatch: pytest.MonkeyPatch) -> None:
     slept: list[float] = []
-    monkeypatch.setattr(burst.time, "sleep", slept.append)
+    monkeypatch.setattr("time.sleep", slept.append)
     terminal: burst.BlockedTerminal = burst.BlockedTerminal()  # type: ignore[abstract]
     first = terminal.tick("A")
     for number in (1, 2):
         terminal.check(TradeRequest())
         rows = list(iter_ticks(terminal.ticks_from("A", first.time, 10**6)))
-        assert len(rows) == 1 + number * burst.TICKS // burst.SYMBOLS
+        assert len(rows) == 1 + number * burst.EACH
         assert rows[-1] == terminal.tick("A")
     assert slept == [burst.BLOCKED_S] * 2
-
-
-def test_what_a_mixed_crowd_should_get() -> None:
-    assert mixed.expected([range(mixed.SYMBOLS)], 2_500) == 2_500
-    assert mixed.expected([range(0, 20)], 1_010) == 30
-    followed = [mixed.followed(number) for number in range(mixed.FEW)]
-    assert all(len(symbols) == mixed.EACH and symbols.stop <= mixed.SYMBOLS for symbols in followed)
 
 
 def test_memory_is_told_in_bytes() -> None:
@@ -112,25 +101,16 @@ def test_symbols() -> None:
     assert "session % of a core" in told.more
 
 
-def test_fanout() -> None:
-    with fanout.reference(TINY, subscribers=3) as raw, fanout.ours(TINY, subscribers=3) as bridged:
-        for told in (raw(), bridged()):
-            assert set(told.cpu_us) == {"one subscriber", "all of them"}
-
-
-def test_a_mixed_crowd_loses_nothing() -> None:
-    result = run(row("fanout-mixed"), TINY)
-    assert (result.lost, result.ratio) == (0, 1.0)
-    told = as_object(result, {})
-    assert {"gaps", "oldest event ms"} <= set(told["more"]["ours"])
-    assert told["stretch"] is None
-
-
-@pytest.mark.parametrize("name", ["burst", "burst-blocked"])
-def test_a_burst(name: str) -> None:
-    with row(name).ours(TINY) as measure, row(name).reference(TINY) as expected:
-        told: Sample = measure()
+def test_a_burst() -> None:
+    with burst.published(TINY, symbols=10) as measure, burst.reference(TINY) as expected:
+        told = measure()
         assert (told.value, told.lost) == (expected().value, 0)
+
+
+def test_a_burst_after_a_blocked_call() -> None:
+    with burst.blocked(TINY, symbols=10) as measure:
+        told = measure()
+        assert (told.value, told.lost) == (10 * burst.EACH, 0)
 
 
 def test_memory() -> None:

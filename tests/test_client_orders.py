@@ -94,4 +94,3 @@ def test_no_price_means_later() -> None:
         drive(orders.market_order("sell", "X", 0.1), Account(bid=0.0))
     with pytest.raises(InvalidParameters, match="side"):
         drive(orders.market_order("hold", "X", 0.1), Account())
-

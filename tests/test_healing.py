@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from itertools import count
 from random import Random
 from typing import Any
@@ -247,7 +248,7 @@ def test_a_program_that_takes_its_events_seldom_gets_them_all(seed: int, happeni
 # ---- one thing at a time ---------------------------------------------------------------------------------------------------------
 
 
-def begun(*topics: str, **bridge: int | float) -> tuple[World, Feed]:
+def begun(*topics: str, **bridge: Any) -> tuple[World, Feed]:
     """A subscription that has received ticks in two seconds."""
     world = World(twins=False, **bridge)
     feed = world.subscribe(*(topics or ("tick:EURUSD",)))
@@ -425,7 +426,8 @@ def test_of_states_the_newest_is_enough_and_of_trades_nobody_has_what_was_missed
 
 def test_a_topic_of_a_prefix_is_healed_when_it_is_heard_of_again() -> None:
     world, feed = begun("tick:*")
-    world.time.after(0.5, lambda: [world.tick(symbol) for symbol in SYMBOLS])
+    for symbol in SYMBOLS:
+        world.time.after(0.5, partial(world.tick, symbol))
     methods: list[str] = []
     asked(world, methods)
     world.restart(1.0)
@@ -449,7 +451,7 @@ def test_a_bridge_that_has_no_history_to_give_leaves_a_gap() -> None:
     world.restart(1.0)
     answer = world.bridge.gateway._begin
 
-    def refuse(message: Any, routing_id: bytes, request: Any, *rest: Any) -> None:
+    def refuse(message: Any, routing_id: Any, request: Any, *rest: Any) -> None:
         if request.method == "ticks":
             raise UnknownMethod("not here")
         answer(message, routing_id, request, *rest)

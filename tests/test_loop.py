@@ -151,10 +151,12 @@ def test_of_many_requests_at_once_each_is_answered_in_order(rig: Rig) -> None:
 def test_a_reply_of_any_size_arrives_as_it_was(rig: Rig, monkeypatch: pytest.MonkeyPatch, size: int) -> None:
     rig.connected()
     body = bytes(number % 251 for number in range(1_000)) * (size // 1_000 + 1)
-    monkeypatch.setattr(
-        "tests.test_loop.obliging",
-        lambda message: [link.Result(message.id, Raw(codec.pack(body)))] if isinstance(message, link.Call) else obliging(message),
-    )
+    usual = obliging
+
+    def answers(message: link.ToSession) -> list[link.FromSession]:
+        return [link.Result(message.id, Raw(codec.pack(body)))] if isinstance(message, link.Call) else usual(message)
+
+    monkeypatch.setattr("tests.test_loop.obliging", answers)
     for number in range(3):
         reply = codec.decode_reply(rig.ask(codec.encode_request(GetAccount(), f"a{number}")))
         assert msgspec.msgpack.decode(reply.result) == body

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from itertools import count
+from itertools import count, pairwise
 from typing import Any
 
 import pytest
@@ -200,7 +200,7 @@ def test_a_refusal_for_now_is_asked_again_with_growing_pauses(error: BridgeError
     world.miss(1)
     world.wait(60.0)
     assert taken(feed) == [1, "+2", 3]
-    pauses = [round(later - before, 1) for before, later in zip(times, times[1:], strict=False)]
+    pauses = [round(later - before, 1) for before, later in pairwise(times)]
     assert pauses == ([0.5] * 6 if isinstance(error, NotConnected) else [*RETRY_S, RETRY_S[-1], RETRY_S[-1]])
 
 

@@ -39,7 +39,7 @@ from bridge.session.signs import Reading, Signs
 from bridge.terminal import Credentials, Terminal, TerminalError
 
 HEALTH_S = 0.5
-"""Time between the end of one sign of progress and the begin of the next: signs whose calls are slow leave time for other things."""
+"""Time between the end of one sign of progress and the begin of the next: slow signs leave time for other things."""
 ALIVE_S = 1.0
 """A step that begins so long after the last sign says that the call before it has come back."""
 MOST_FAILURES = 5

@@ -211,8 +211,8 @@ class Idle(Struct, frozen=True, array_like=True, tag="idle"):
 
 
 FromSession = (
-    Ready | Misconfigured | Attached | AttachFailed | Lost | Result | Failed | Publish | Started | NotStarted | Stopped | Gone | Health
-    | Busy | Idle
+    Ready | Misconfigured | Attached | AttachFailed | Lost | Result | Failed | Publish | Started | NotStarted | Stopped | Gone
+    | Health | Busy | Idle
 )  # fmt: skip
 
 pack = msgspec.msgpack.Encoder().encode
