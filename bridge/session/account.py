@@ -59,7 +59,7 @@ class AccountStream:
 
 class TradeStream:
     """What happens to positions and orders, found by comparing: positions are read in one poll, orders in the next; before and
-    after that it is asked whose they are. `resume` is what an earlier session kept: what happened since then is found afterwards."""
+    after it is asked whose they are. `resume` is what an earlier session kept: what happened since then is found afterwards."""
 
     topic = "trade"
 
