@@ -236,8 +236,6 @@ class Cursor:
     def _gap(self, gap: Gap) -> None:
         self.feed.counters.gaps += 1
         self.feed.queue.append(gap)
-        if self.recent is not None:
-            self.recent.clear()
 
     # ---- beginning ---------------------------------------------------------------------------------------------------------------
 

@@ -14,7 +14,7 @@ from bridge.errors import BridgeError, MalformedMessage, TerminalRefused
 from bridge.messages import FOREIGN, MAX_ROWS, GetRates, GetReplay, GetSnapshot, Request
 from bridge.replies import Records, Replayed, TopicSnapshot
 from bridge.ticks import RECORD_BYTES
-from clients.cursor import Cursor
+from clients.cursor import STATES, Cursor
 from clients.history import ticks
 from clients.place import Filling, between_bars, between_ticks, last_bar_s, reached, second_of, told
 from clients.splicing import fill, has_state, replay, splice, state
@@ -93,15 +93,26 @@ def _by_replay(cursor: Cursor, bridge: Bridge, first: int, last: int) -> Steps:
     except BridgeError:
         cursor.lose(last)
         return
+    if found.missing and cursor.family in STATES:
+        yield from _by_state(cursor, bridge, last)
+        return
     if found.missing and cursor.recent:
         _, healed = yield from _by_history(cursor, bridge)
         if healed:
             return
     cursor.lose(min(last, first + found.missing - 1))
     replay(cursor, found.events)
-    cursor.lose(min(last, found.first + len(found.events) - 1))  # the last of them may have made no sense
     if cursor.sequence == first - 1:
-        cursor.lose(last)  # the bridge knows of nothing there
+        cursor.lose(last)  # the bridge knows of nothing there, or it makes no sense
+
+
+def _by_state(cursor: Cursor, bridge: Bridge, last: int) -> Steps:
+    """What the state was before does not matter: go on with the newest."""
+    try:
+        snapshot = yield from _snapshot(cursor.topic)
+        splice(cursor, snapshot, bridge.epoch, bridge.time_us)
+    except BridgeError:
+        cursor.lose(last)
 
 
 # ---- the terminal's history ------------------------------------------------------------------------------------------------------

@@ -42,14 +42,12 @@ class Filling(NamedTuple):
     """What the history has between two places, as packed records.
 
     `late` was inserted by the broker before the first place since that was reached. `new` lies between them. `ahead` lies between
-    them when the second one comes first: it is known already and will be published again. `place` is what tells the second one: its
-    second from the beginning, or its bar.
+    them when the second one comes first: it is known already and will be published again.
     """
 
     late: bytes
     new: bytes
     ahead: bytes
-    place: bytes
 
 
 def rows_of(packed: bytes | memoryview) -> list[bytes]:
@@ -117,10 +115,8 @@ def between_ticks(history: bytes, own: Known, end: Known) -> Filling | None:
     last, _ = stop
     while len(end.rows) == 1 and history[last * RECORD_BYTES : (last + 1) * RECORD_BYTES] == end.rows[0]:
         last += 1  # a stream that began without history tells the last tick alone, and begins behind its millisecond
-    begin = _first_of(history, end.second)
-    start_at, begin_at, last_at = first * RECORD_BYTES, begin * RECORD_BYTES, last * RECORD_BYTES
-    place = history[begin_at:last_at] or end.rows[-1]
-    return Filling(b"".join(late), history[start_at:last_at], history[last_at:start_at], place)
+    start_at, stop_at = first * RECORD_BYTES, last * RECORD_BYTES
+    return Filling(b"".join(late), history[start_at:stop_at], history[stop_at:start_at])
 
 
 def _first_of(history: bytes, second: int) -> int:
@@ -198,7 +194,7 @@ def between_bars(history: bytes, own_s: int, end_s: int) -> Filling | None:
     start, stop = times.get(own_s), times.get(end_s)
     if start is None or stop is None:
         return None
-    return Filling(b"", history[start:stop], history[stop:start], history[stop - RECORD_BYTES : stop])
+    return Filling(b"", history[start:stop], history[stop:start])
 
 
 def last_bar_s(recent: Recent) -> int | None:

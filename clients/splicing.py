@@ -43,17 +43,12 @@ def splice(cursor: Cursor, snapshot: TopicSnapshot, epoch: int, time_us: int) ->
         event = state(snapshot, epoch, time_us)
         cursor.feed.queue.append(cursor.make(event, True))
         if cursor.recent is not None:
-            _remember(cursor, event._replace(body=memoryview(snapshot.rows) or event.body), whole=bool(snapshot.rows))
+            rows = memoryview(snapshot.rows)
+            place = cursor.make(event._replace(body=rows or event.body), bool(rows))  # of ticks the whole second, if it is told
+            assert isinstance(place, Ticks | Bars)
+            cursor.recent.clear()
+            cursor.recent.append(place)
     cursor.begin_after(epoch, snapshot.sequence)
-
-
-def _remember(cursor: Cursor, event: Event, *, whole: bool) -> None:
-    """The place is now behind this event; `whole` if it has all of its second."""
-    item = cursor.make(event, whole)
-    assert cursor.recent is not None
-    assert isinstance(item, Ticks | Bars)
-    cursor.recent.clear()
-    cursor.recent.append(item)
 
 
 def replay(cursor: Cursor, frames: Sequence[bytes]) -> None:
@@ -72,14 +67,10 @@ def replay(cursor: Cursor, frames: Sequence[bytes]) -> None:
 
 def fill(cursor: Cursor, filling: Filling, snapshot: TopicSnapshot, epoch: int, time_us: int) -> None:
     """What the terminal's history has up to the place of a snapshot; the stream goes on behind it."""
-    event = Event(cursor.topic, epoch, snapshot.sequence, time_us, BACKFILLED, memoryview(filling.place))
     cursor.feed.counters.backfilled += (len(filling.late) + len(filling.new)) // RECORD_BYTES
     for flags, records in ((LATE | BACKFILLED, filling.late), (BACKFILLED, filling.new)):
         for at in range(0, len(records), BATCH_BYTES):
             part = memoryview(records)[at : at + BATCH_BYTES]
-            cursor.put(cursor.make(event._replace(flags=flags, body=part), False))
-    if filling.ahead:
-        cursor.ahead.extend(rows_of(filling.ahead))
-    else:
-        _remember(cursor, event, whole=True)
+            cursor.put(cursor.make(Event(cursor.topic, epoch, snapshot.sequence, time_us, flags, part), False))
+    cursor.ahead.extend(rows_of(filling.ahead))
     cursor.begin_after(epoch, snapshot.sequence)

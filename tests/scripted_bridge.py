@@ -32,6 +32,11 @@ def bar_record(time_s: int, close: float = 1.1) -> bytes:
     return BAR_STRUCT.pack(time_s, close, close, close, close, 1, 0, 0)
 
 
+def snapshot_of(topic: str, sequence: int, body: Any, *, pending: bool = False, flags: int = 0, rows: bytes = b"") -> TopicSnapshot:
+    """What a bridge tells of a topic; `body` is bytes for records, else plain msgpack types."""
+    return TopicSnapshot(topic, sequence, pending, flags, Raw(codec.pack(body)), rows)
+
+
 class ScriptedBridge:
     """`answers` gives for each method a function from the request to its result (or an error to raise); None as an answer is
     silence. Without `replays` it does not know what it published, as a bridge of an early release."""
@@ -93,12 +98,7 @@ class ScriptedBridge:
                 self.replies.append((identity, codec.encode_reply(message.id, self.epoch, self.time_msc(), packed)))
 
     def _snapshot(self, request: GetSnapshot) -> Snapshots:
-        return Snapshots(
-            tuple(
-                TopicSnapshot(topic, self.sequences[topic], False, 0, Raw(codec.pack(self.newest.get(topic))))
-                for topic in request.topics
-            )
-        )
+        return Snapshots(tuple(snapshot_of(topic, self.sequences[topic], self.newest.get(topic)) for topic in request.topics))
 
     def _replay(self, request: GetReplay) -> Replayed:
         """What is in `kept`, from which a test may take the oldest."""
@@ -147,4 +147,4 @@ class Nil:
 
 
 assert struct.calcsize("<qdddQqId") == TICK_STRUCT.size
-__all__ = ["CONNECTED", "DEFAULT_ENDPOINT", "START_MSC", "Nil", "ScriptedBridge", "bar_record", "tick_record"]
+__all__ = ["CONNECTED", "DEFAULT_ENDPOINT", "START_MSC", "Nil", "ScriptedBridge", "bar_record", "snapshot_of", "tick_record"]

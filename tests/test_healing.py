@@ -414,6 +414,60 @@ def test_what_the_broker_inserted_while_the_bridge_was_away_is_late() -> None:
     assert (second.flags, bytes(second.records)) == (BACKFILLED, world.made["EURUSD"][-1])
 
 
+def test_a_terminal_that_has_forgotten_its_newest_ticks_gives_them_once() -> None:
+    for restarts in (1, 2):
+        world, feed = begun("tick:EURUSD", "bar:EURUSD:M1")
+        for _ in range(3):
+            world.tick()
+            world.wait(0.8)
+        world.terminal.bars["EURUSD", "M1"] += bar(60)
+        world.wait(4.0)
+        bars = world.terminal.bars["EURUSD", "M1"]
+        world.terminal.bars["EURUSD", "M1"] = bar(-120) + bar(-60) + bar(0)
+        forgotten = world.terminal.rows["EURUSD"][-2:]
+        del world.terminal.rows["EURUSD"][-2:]
+        for _ in range(restarts):
+            world.restart(1.0)
+            world.wait(0.5)
+        # The history is there again, and the bridge finds it afterwards. What was received before is not received again.
+        world.terminal.loaded["EURUSD"] = len(world.terminal.rows["EURUSD"])
+        world.terminal.rows["EURUSD"] += forgotten
+        world.wait(0.5)
+        world.terminal.loaded.clear()
+        world.tick()
+        world.terminal.bars["EURUSD", "M1"] = bars + bar(120)
+        world.wait(40.0)
+        world.tick()
+        world.wait(1.0)
+        assert received(feed, "tick:EURUSD") == world.made["EURUSD"][2:]
+        assert received(feed, "bar:EURUSD:M1") == [bar(0), bar(60)]
+        assert gaps(feed) == []
+
+
+def test_what_was_asked_of_a_former_bridge_does_not_matter_any_more() -> None:
+    world, feed = begun()
+    world.line.events = lambda frame: ()
+    world.tick()
+    world.wait(0.5)
+    world.line.events = after()
+    world.line.replies = lambda frame: ()
+    world.tick()
+    world.wait(1.0)
+    world.line.replies = after()
+    world.restart(0.5)
+    world.wait(25.0)
+    assert received(feed, "tick:EURUSD") == world.made["EURUSD"][2:]
+    assert gaps(feed) == []
+
+
+def test_little_is_remembered_of_what_was_received() -> None:
+    world, feed = begun()
+    for _ in range(60):
+        world.tick()
+        world.wait(0.4)
+    assert len(feed.cursors["tick:EURUSD"].recent or ()) < 30
+
+
 def test_of_states_the_newest_is_enough_and_of_trades_nobody_has_what_was_missed() -> None:
     world, feed = begun("account", "trade", "connection", "forming:EURUSD:M1", "bar:EURUSD:M1")
     world.restart(1.0)

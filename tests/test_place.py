@@ -61,14 +61,13 @@ def test_what_lies_between_is_found_whichever_ticks_are_equal(history: list[byte
     assert found.late == b""
     assert rows_of(found.new) == history[own:end]
     assert rows_of(found.ahead) == history[end:own]
-    assert rows_of(found.place) == known(history[:end]).rows
 
 
 def test_what_the_broker_inserted_meanwhile_is_late() -> None:
     rows = [tick(100), tick(200), tick(900), tick(1_500)]
     history = b"".join([rows[0], tick(150), rows[1], tick(200), rows[2], tick(900), rows[3]])
     found = between_ticks(history, known(rows[:3]), known(rows))
-    assert found == Filling(tick(150) + tick(200), tick(900) + rows[3], b"", rows[3])
+    assert found == Filling(tick(150) + tick(200), tick(900) + rows[3], b"")
     found = between_ticks(tick(50) + history, known(rows[:3]), known(rows))
     assert found is not None
     assert found.late == tick(50) + tick(150) + tick(200)
@@ -80,9 +79,9 @@ def test_what_the_broker_inserted_meanwhile_is_late() -> None:
 def test_a_place_in_the_middle_of_a_second_is_told_by_what_came_before_it() -> None:
     rows = [tick(100), tick(200), tick(300), tick(200), tick(300), tick(400)]
     part = Known(T0, rows[1:3], "unknown")
-    assert between_ticks(b"".join(rows), part, known(rows)) == Filling(b"", b"".join(rows[5:]), b"", b"".join(rows)), "the last one"
+    assert between_ticks(b"".join(rows), part, known(rows)) == Filling(b"", b"".join(rows[5:]), b""), "the last one"
     other = Known(T0, [rows[0], *rows[1:3]], "unknown")
-    assert between_ticks(b"".join(rows), other, known(rows)) == Filling(b"", b"".join(rows[3:]), b"", b"".join(rows))
+    assert between_ticks(b"".join(rows), other, known(rows)) == Filling(b"", b"".join(rows[3:]), b"")
 
 
 def test_a_last_tick_may_have_other_flags_than_in_the_history() -> None:
@@ -90,6 +89,12 @@ def test_a_last_tick_may_have_other_flags_than_in_the_history() -> None:
     found = between_ticks(history, known([tick(100, flags=2)]), told(tick(200, flags=6)))
     assert found is not None
     assert found.new == tick(200, flags=2) + tick(200, 1.3, flags=4), "all of its millisecond"
+
+
+def test_a_snapshot_of_one_tick_may_mean_the_last_of_several_that_are_equal() -> None:
+    history = tick(100) + tick(1_000) * 3 + tick(1_200)
+    assert between_ticks(history, known([tick(100)]), told(tick(1_000))) == Filling(b"", tick(1_000) * 3, b"")
+    assert between_ticks(history, known([tick(100)]), told(tick(1_000) * 2)) == Filling(b"", tick(1_000) * 2, b"")
 
 
 def test_a_time_that_steps_back_is_found_all_the_same() -> None:
@@ -162,9 +167,9 @@ def test_of_a_quiet_stream_little_is_kept() -> None:
 def test_bars() -> None:
     bars = [bar(60 * number, float(number)) for number in range(5)]
     history = b"".join(bars)
-    assert between_bars(history, T0, T0 + 180) == Filling(b"", b"".join(bars[1:4]), b"", bars[3])
-    assert between_bars(history, T0 + 180, T0 + 60) == Filling(b"", b"", b"".join(bars[2:4]), bars[1])
-    assert between_bars(history, T0 + 60, T0 + 60) == Filling(b"", b"", b"", bars[1])
+    assert between_bars(history, T0, T0 + 180) == Filling(b"", b"".join(bars[1:4]), b"")
+    assert between_bars(history, T0 + 180, T0 + 60) == Filling(b"", b"", b"".join(bars[2:4]))
+    assert between_bars(history, T0 + 60, T0 + 60) == Filling(b"", b"", b"")
     assert between_bars(history, T0, T0 + 300) is None
     assert between_bars(history[RECORD_BYTES:], T0, T0 + 180) is None
     recent: Recent = deque()

@@ -10,15 +10,15 @@ import pytest
 
 from bridge.errors import BridgeError, Busy, InternalError, NotConnected, Stopping
 from bridge.messages import REPLAYED, GetReplay, Hello
-from bridge.replies import Replayed, TradeEvent
+from bridge.replies import Replayed, Snapshots, TradeEvent
 from clients.cursor import KEPT
-from clients.events import Gap, Heartbeat, Item, Ticks
+from clients.events import Bars, Gap, Heartbeat, Item, Ticks
 from clients.repairs import RETRY_S, TOPICS_AT_ONCE
 from clients.session import ClientSession
 from clients.streams import QUEUE_LIMIT, Feed
 from tests.fake_link import FakeLink, after, lost
 from tests.records import position
-from tests.scripted_bridge import ScriptedBridge, tick_record
+from tests.scripted_bridge import ScriptedBridge, bar_record, snapshot_of, tick_record
 from tests.virtual_time import VirtualTime
 
 TOPIC = "tick:EURUSD"
@@ -142,6 +142,24 @@ def test_what_the_bridge_has_no_more_is_a_gap_with_its_number() -> None:
     assert world.bridge.methods().count("snapshot") == 2, "the terminal's history was looked at, and this one has none"
 
 
+def test_what_was_not_asked_for_yet_is_not_given_up() -> None:
+    world = World()
+    feed = world.feed(limit=8)
+    world.ticks(1)
+    world.link.events = lost
+    world.ticks(19)
+    for _ in range(12):
+        world.bridge.kept[TOPIC].popleft()
+    world.link.events = after()
+    world.ticks(1)
+    found = []
+    for _ in range(5):
+        world.wait(30.0)
+        found += taken(feed)
+        world.link.work()
+    assert found == [1, (2, 8, 7), (9, 12, 4), *(f"+{number}" for number in range(13, 21)), 21]
+
+
 @pytest.mark.parametrize(
     "answer",
     [
@@ -180,6 +198,12 @@ def test_an_event_that_cannot_be_read_is_a_gap_of_one() -> None:
     world.ticks(1)
     world.wait()
     assert taken(feed) == ["+5", (6, 6, 1), "+7", 8]
+    world.link.events = lost
+    world.bridge.publish(TOPIC, b"short")
+    world.link.events = after()
+    world.ticks(1)
+    world.wait()
+    assert taken(feed) == [(9, 9, 1), 10]
 
 
 @pytest.mark.parametrize("error", [Busy("later"), NotConnected("later"), Stopping("later")])
@@ -256,6 +280,32 @@ def test_few_topics_are_asked_for_at_a_time_and_each_once() -> None:
     assert (len(feed.queue), feed.counters.gaps) == (3 * len(topics), 0)
 
 
+def test_of_a_bridge_without_a_session_little_is_asked() -> None:
+    world = World(heartbeat_s=1.0)
+    topics = [f"tick:S{number:02}" for number in range(30)]
+    feed = world.feed(*topics)
+    for topic in topics:
+        world.ticks(1, topic)
+    world.wait()
+    again = ScriptedBridge(epoch=2, heartbeat_s=1.0, replays=True)
+    again.answers["snapshot"] = lambda request: Snapshots(
+        tuple(snapshot_of(topic, 0, None, pending=True) for topic in request.topics)
+    )
+    again.now = world.time.now
+    world.link.heal(again)
+    world.wait(10.0)
+    assert 20 <= again.methods().count("snapshot") <= 25 * TOPICS_AT_ONCE
+    assert feed.counters.gaps == 0
+
+
+def test_a_snapshot_that_comes_twice_counts_once() -> None:
+    world = World()
+    world.ticks(1)
+    good = world.bridge.answers["snapshot"]
+    world.bridge.answers["snapshot"] = lambda request: Snapshots(good(request).topics * 2)
+    assert taken(world.feed()) == [1]
+
+
 def test_who_unsubscribes_or_meets_a_new_bridge_is_not_healed_any_more() -> None:
     world = World()
     feeds = [world.feed(TOPIC), world.feed(TOPIC)]
@@ -309,6 +359,19 @@ def test_a_full_queue_gets_the_rest_when_there_is_room() -> None:
     assert (feed.counters.gaps, feed.counters.missing) == (0, 0)
 
 
+def test_events_are_not_asked_for_one_at_a_time() -> None:
+    world = World()
+    feed = world.feed(limit=8)
+    world.ticks(20)
+    world.wait()
+    for room in range(1, 8):
+        feed.queue.popleft()
+        world.link.work()
+        world.wait()
+        assert len(world.asked()) == (room >= 4)
+    assert world.asked()[0] == GetReplay(TOPIC, 9, 12)
+
+
 def test_a_full_queue_of_one_subscription_does_not_hold_up_another() -> None:
     world = World()
     topics = [f"tick:S{number}" for number in range(2 * TOPICS_AT_ONCE)]
@@ -353,6 +416,20 @@ def test_other_topics_are_replayed_too() -> None:
         world.link.work()
     world.wait()
     assert taken(feed) == [1, "+2", "+3", 4]
+
+
+def test_of_a_state_the_newest_is_enough() -> None:
+    world = World()
+    feed = world.feed("forming:EURUSD:M1")
+    for number in range(1, 8):
+        world.link.events = lost if number in (3, 4, 5, 6) else after()
+        world.bridge.publish("forming:EURUSD:M1", bar_record(60, float(number)))
+        if number == 5:
+            world.bridge.kept["forming:EURUSD:M1"].clear()
+        world.link.work()
+    world.wait()
+    assert [(item.sequence, item.snapshot) for item in feed.queue if isinstance(item, Bars)] == [(1, False), (2, False), (7, True)]
+    assert (len(feed.queue), feed.counters.gaps) == (3, 0)
 
 
 def test_a_proof_that_is_lost_is_asked_for_again() -> None:
