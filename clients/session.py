@@ -15,25 +15,23 @@ that make no sense are counted and never raised.
 from __future__ import annotations
 
 import random
-from collections import OrderedDict, deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from bridge.codec import decode_event, decode_reply, decode_result
-from bridge.errors import BridgeError, InvalidParameters, MalformedMessage, WrongProtocol
-from bridge.messages import Goodbye, Hello, ReplyMessage, Request
+from bridge.codec import decode_event, decode_reply
+from bridge.errors import BridgeError, WrongProtocol
+from bridge.messages import Goodbye, Hello, Request
 from bridge.replies import ClockOffset, ConnectionState, LinkStatus, Welcome
-from clients.calls import DEADLINE_SHARE, Call, silence, unknown_outcome
+from clients.calls import DEADLINE_SHARE, Call
 from clients.clock import BridgeClock
+from clients.exchange import Exchange
 from clients.join import Join
 from clients.streams import QUEUE_LIMIT, Feed
 from clients.subscriptions import Action, Subscriptions
 
 R = TypeVar("R")
 
-REMEMBERED = 1_000
-"""Ids of finished calls that are kept, to tell a late reply from one that was never asked for."""
 HELLO_TIMEOUT_S = 5.0
 PROBE_S = 2.0
 """Time between two greetings of a bridge that answers, but whose events do not come."""
@@ -71,19 +69,16 @@ class ClientSession:
         self._listeners = self.subscriptions.listeners
         self._direct = self.subscriptions.direct
         self._request = hello
-        self._new_id = new_id
         self._random = random_fraction
         self._now = 0.0
         self._retired: set[int] = set()
-        self._calls: dict[str, Call[Any]] = {}
-        self._finished: OrderedDict[str, bool] = OrderedDict()  # id: whether it was answered
-        self._outgoing: deque[Call[Any]] = deque()
+        self._exchange = Exchange(endpoint, hello.client_id, new_id)
         self._hello: Call[Welcome] | None = None
         self._hello_attempts = 0
         self._hello_retry_s: float | None = None
         self._probe_s = 0.0
         self._welcomed: int | None = None
-        self._late = self._duplicate = self._unknown = self._malformed = self._stale = self._restarts = 0
+        self._malformed = self._stale = self._restarts = 0
 
     # ---- requests ----------------------------------------------------------------------------------------------------------------
 
@@ -104,23 +99,8 @@ class ClientSession:
         """Queue a request. `request_id` repeats an order's identity. Raises `InvalidParameters` for a request that cannot
         travel."""
         self._set_now(now)
-        call_id = request_id or self._new_id()
-        if call_id in self._calls:
-            raise InvalidParameters(f"request {call_id} is still waiting for its answer", request_id=call_id)
         deadline_msc = self.clock.bridge_msc(now + timeout_s * DEADLINE_SHARE)
-        call = Call(
-            request,
-            call_id,
-            deadline_s=now + timeout_s,
-            timeout_s=timeout_s,
-            deadline_msc=deadline_msc,
-            client_id=self._request.client_id,
-            on_done=on_done,
-        )
-        self._finished.pop(call_id, None)
-        self._calls[call_id] = call
-        self._outgoing.append(call)
-        return call
+        return self._exchange.call(request, now, timeout_s, deadline_msc, request_id, on_done)
 
     def goodbye(self, now: float, timeout_s: float) -> Call[None]:
         """Take leave."""
@@ -128,14 +108,11 @@ class ClientSession:
 
     def next_outgoing(self) -> Call[Any] | None:
         """The next call whose frame is to be sent, if any."""
-        while self._outgoing and self._outgoing[0].done:
-            self._outgoing.popleft()
-        return self._outgoing[0] if self._outgoing else None
+        return self._exchange.next_outgoing()
 
     def sent(self, call: Call[Any], now: float) -> None:
         """The socket took the frame of the call that `next_outgoing` gave."""
-        call.sent_s = now
-        self._outgoing.popleft()
+        self._exchange.sent(call, now)
 
     def receive_reply(self, frame: bytes, now: float) -> None:
         """A frame from the request socket."""
@@ -143,54 +120,18 @@ class ClientSession:
         try:
             reply = decode_reply(frame)
         except BridgeError as error:
-            self._malformed += 1
+            self._exchange.malformed += 1
             if isinstance(error, WrongProtocol) and self._hello is not None:
-                self._end(self._hello, error)
+                self._exchange.end(self._hello, error)
             return
-        call = self._calls.pop(reply.id, None)
+        call = self._exchange.answered(reply.id)
         if call is None:
-            self._count_unasked(reply.id)
             return
-        self._finish(call.id, answered=True)
         if self._is_present(reply.epoch):
             self.subscriptions.time_us = reply.time_msc * 1_000
             if call.sent_s is not None:
                 self.clock.observe(call.sent_s, now, reply.time_msc)
-        self._settle(call, reply)
-
-    def _settle(self, call: Call[Any], reply: ReplyMessage) -> None:
-        try:
-            result = decode_result(call.request.method, reply)
-        except MalformedMessage as error:
-            if reply.error is None:
-                self._malformed += 1
-                call.fail(unknown_outcome(call, "its answer cannot be read") if call.is_order else error)
-            else:
-                call.fail(error)
-        except BridgeError as error:
-            call.fail(error)
-        else:
-            call.succeed(result)
-
-    def _count_unasked(self, call_id: str) -> None:
-        answered = self._finished.get(call_id)
-        if answered is None:
-            self._unknown += 1
-        elif answered:
-            self._duplicate += 1
-        else:
-            self._late += 1
-
-    def _finish(self, call_id: str, *, answered: bool) -> None:
-        self._finished[call_id] = answered
-        if len(self._finished) > REMEMBERED:
-            self._finished.popitem(last=False)
-
-    def _end(self, call: Call[Any], error: BridgeError) -> None:
-        """Give up a call that was not answered."""
-        del self._calls[call.id]
-        self._finish(call.id, answered=False)
-        call.fail(error)
+        self._exchange.settle(call, reply)
 
     def _ask(self, request: Request[Any], timeout_s: float, on_done: Callable[[Call[Any]], None]) -> str:
         return self.call(request, self._now, timeout_s, on_done=on_done).id
@@ -199,8 +140,8 @@ class ClientSession:
 
     def _say_hello(self, timeout_s: float) -> Call[Welcome]:
         self._hello_retry_s = None
-        self._hello = self.call(self._request, self._now, timeout_s, on_done=self._on_welcome)
-        self._outgoing.rotate(1)  # before everything else that waits
+        deadline_msc = self.clock.bridge_msc(self._now + timeout_s * DEADLINE_SHARE)
+        self._hello = self._exchange.call(self._request, self._now, timeout_s, deadline_msc, None, self._on_welcome, first=True)
         return self._hello
 
     def _on_welcome(self, call: Call[Welcome]) -> None:
@@ -312,12 +253,12 @@ class ClientSession:
     @property
     def counters(self) -> Counters:
         """What went wrong without being an error of a call."""
-        subscriptions = self.subscriptions
+        exchange, subscriptions = self._exchange, self.subscriptions
         return Counters(
-            late=self._late,
-            duplicate=self._duplicate,
-            unknown=self._unknown,
-            malformed=self._malformed + subscriptions.malformed,
+            late=exchange.late,
+            duplicate=exchange.duplicate,
+            unknown=exchange.unknown,
+            malformed=self._malformed + exchange.malformed + subscriptions.malformed,
             stale=self._stale,
             unrouted=subscriptions.unrouted,
             restarts=self._restarts,
@@ -330,17 +271,13 @@ class ClientSession:
 
     def next_deadline(self) -> float | None:
         """When `on_time` has something to do, if nothing is received before."""
-        times = [call.deadline_s for call in self._calls.values()]
-        for at_s in (self.subscriptions.next_deadline(), self._hello_retry_s, self._silence_s()):
-            if at_s is not None:
-                times.append(at_s)
-        return min(times, default=None)
+        times = (self._exchange.next_deadline(), self.subscriptions.next_deadline(), self._hello_retry_s, self._silence_s())
+        return min((at_s for at_s in times if at_s is not None), default=None)
 
     def on_time(self, now: float) -> None:
         """Do what is due at `now`."""
         self._set_now(now)
-        for call in [call for call in self._calls.values() if call.deadline_s <= now]:
-            self._end(call, silence(call, self.endpoint))
+        self._exchange.on_time(now)
         self.subscriptions.on_time()
         silence_s = self._silence_s()
         if (silence_s is not None and silence_s <= now) or (self._hello_retry_s is not None and self._hello_retry_s <= now):

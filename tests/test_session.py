@@ -713,8 +713,8 @@ def test_where_the_events_are(requests: str, events: str, expected: str) -> None
 
 
 CORE = (
-    "session", "subscriptions", "streams", "cursor", "join", "splicing", "place", "healing", "repairs", "calls", "clock", "events",
-    "history", "orders", "server_time",
+    "session", "subscriptions", "streams", "cursor", "join", "splicing", "place", "healing", "repairs", "exchange", "calls",
+    "clock", "events", "history", "orders", "server_time",
 )  # fmt: skip
 
 
