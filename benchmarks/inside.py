@@ -12,8 +12,8 @@ from dataclasses import astuple, dataclass, replace
 from functools import cache
 
 from benchmarks.stub import batch, topic_of
-from bridge.session.core import EVENTS_AT_ONCE, EVENTS_WAIT_S
 from bridge.session.link import Publish, pack
+from bridge.session.outbox import EVENTS_AT_ONCE, EVENTS_WAIT_S
 from bridge.sessions import Sessions
 from bridge.ticks import RECORD_BYTES
 

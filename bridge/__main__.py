@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 
 import click
 
+from bridge import listing, switch
 from bridge.errors import BridgeError, ConfigError
 from bridge.steering import COMMANDS
 from bridge.version import __version__
@@ -44,6 +45,7 @@ def commands() -> None:
 @click.option("--session", type=click.Choice(["process", "thread"]), help="Where the session runs; a process can be replaced.")
 @click.option("--requests", metavar="ENDPOINT", help="Where requests are served [tcp://127.0.0.1:5555].")
 @click.option("--events", metavar="ENDPOINT", help="Where events are published [tcp://127.0.0.1:5556].")
+@click.option("--journal", metavar="FOLDER", help="Where the journals of orders are kept [a folder of this user].")
 def serve(config: Path | None, **flags: str | None) -> None:
     """Run the bridge until Ctrl-C.
 
@@ -103,6 +105,8 @@ def terminal(context: click.Context, /, **options: Any) -> None:
 
 for command in COMMANDS:
     terminal.add_command(command)
+for command in (*switch.COMMANDS, *listing.COMMANDS):
+    commands.add_command(command)
 
 
 @commands.command()
@@ -122,7 +126,7 @@ def status(endpoint: str | None, as_json: bool, history: int | None) -> None:
     from bridge.report import history_line, status_lines  # noqa: PLC0415
     from clients import Client  # noqa: PLC0415
 
-    with Client(endpoint, name="status") as bridge:
+    with Client(endpoint, name="status", timeout_s=3.0) as bridge:
         told = bridge.status()
         past = bridge.call(GetConnectionHistory(history)).states if history is not None else ()
         now_msc = bridge.bridge_msc()
@@ -153,7 +157,7 @@ def reconnect(endpoint: str | None, as_json: bool) -> None:
     from bridge.report import connection_line  # noqa: PLC0415
     from clients import Client  # noqa: PLC0415
 
-    with Client(endpoint, name="reconnect") as bridge:
+    with Client(endpoint, name="reconnect", timeout_s=3.0) as bridge:
         state = bridge.call(Reconnect())
     click.echo(json.dumps(plain_body(state)) if as_json else connection_line(state))
 

@@ -11,9 +11,9 @@ An event is one frame, `topic NUL msgpack-array`: a second frame would halve the
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import fields
+from dataclasses import dataclass, fields
 from operator import attrgetter
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar, cast
 
 import msgpack
 import msgspec
@@ -38,6 +38,7 @@ from bridge.messages import (
     RequestMessage,
     SendOrder,
 )
+from bridge.replies import Records
 from bridge.trading import TradeRequest
 
 MAX_REQUEST_BYTES = 65_536
@@ -135,7 +136,7 @@ def _wrong_protocol(version: int, request_id: str | None) -> WrongProtocol:
     )
 
 
-def _salvage(frame: bytes) -> tuple[int | None, str | None]:
+def _salvage(frame: bytes | memoryview) -> tuple[int | None, str | None]:
     """Version and id of a frame that is not a good request or reply, where they can be found."""
     try:
         raw = _decode_keys(frame)
@@ -162,8 +163,9 @@ def decode_params(method: str, params: bytes | msgspec.Raw, *, again: bool = Fal
         if not again and method in _STRICT and pack(request) != bytes(params):  # as our own clients pack it, it has no other field
             _refuse_unknown(method, params)
     except (msgspec.MsgspecError, ValueError, RecursionError) as error:
-        where = _path(str(error))
-        raise InvalidParameters(f"{method}: {_words(error)}", method=method, field=where) from None
+        where, rule = _path(str(error)), _words(error).rpartition(" - at `")
+        told = {} if where is None else _value(params, where)
+        raise InvalidParameters(f"{method}: {_words(error)}", method=method, field=where, rule=rule[0] or rule[2], **told) from None
     return request
 
 
@@ -187,6 +189,18 @@ def _path(words: str) -> str | None:
         return path.rstrip("`")
     _, found, name = words.rpartition("required field `")
     return name.split("`")[0] if found else None
+
+
+def _value(params: bytes | msgspec.Raw, path: str) -> dict[str, Any]:
+    """The value of a wrong field, where it can be told in one word."""
+    try:
+        found = _decode_any(params)
+        for name in path.split("."):
+            found = found[name]
+    except (msgspec.MsgspecError, ValueError, RecursionError, LookupError, TypeError):
+        return {}
+    short = isinstance(found, bool | int | float | None) or (isinstance(found, str) and len(found) <= 100)
+    return {"value": found} if short else {}
 
 
 def _words(error: BaseException) -> str:
@@ -225,7 +239,7 @@ def encode_failure(request_id: str, epoch: int, time_msc: int, error: BridgeErro
     )
 
 
-def decode_reply(frame: bytes) -> ReplyMessage:
+def decode_reply(frame: bytes | memoryview) -> ReplyMessage:
     """The envelope of a reply. Raises `WrongProtocol` or `MalformedMessage`, as `decode_request` does."""
     try:
         message = _decode_reply(frame)
@@ -239,16 +253,36 @@ def decode_reply(frame: bytes) -> ReplyMessage:
     return message
 
 
-def decode_result(method: str, reply: ReplyMessage) -> Any:
+def decode_result(method: str, reply: ReplyMessage, *, views: bool = False) -> Any:
     """The result of a reply, in the type that belongs to the method. Raises the error that the reply carries, or
-    `MalformedMessage`."""
+    `MalformedMessage`. With `views`, the records of `Records` are not copied out of the reply's frame."""
     if reply.error is not None:
         body = reply.error
         raise from_wire(body.code, body.action, body.message, body.next_step, body.details, reply.id)
     try:
+        if views and method in _HISTORY:
+            view = _decode_records_view(reply.result)
+            return Records(view.rows, cast(bytes, view.records), view.age_ms)
         return _decode_results[method](reply.result)
     except (msgspec.MsgspecError, ValueError, RecursionError) as error:
         raise MalformedMessage(f"not a result of {method}: {_words(error)}", request_id=reply.id) from None
+
+
+@dataclass(frozen=True, slots=True)
+class _RecordsView:
+    rows: int
+    records: memoryview
+    age_ms: int = 0
+
+
+_HISTORY = frozenset({"rates", "ticks"})
+_decode_records_view = msgspec.msgpack.Decoder(_RecordsView).decode
+
+
+def decode_records_of(packed: bytes | memoryview) -> tuple[int, memoryview]:
+    """How many records a packed `Records` of our own has, and the records, in its memory."""
+    view = _decode_records_view(packed)
+    return view.rows, view.records
 
 
 # ---- events ----------------------------------------------------------------------------------------------------------------------

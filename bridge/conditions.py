@@ -10,7 +10,9 @@ import ntpath
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from bridge.replies import Condition, Reason
+from bridge.errors import BridgeError
+from bridge.halt import RESUME, words
+from bridge.replies import Condition, Reason, TradingState
 from bridge.session.link import Standing
 from bridge.terminal import Credentials
 
@@ -105,7 +107,14 @@ class Conditions:
 
 
 def findings(
-    standing: Standing, identity: Identity, *, connected: bool, clock_known: bool, gone: Iterable[str] = ()
+    standing: Standing,
+    identity: Identity,
+    *,
+    connected: bool,
+    clock_known: bool,
+    gone: Iterable[str] = (),
+    journal: BridgeError | None = None,
+    trading: TradingState | None = None,
 ) -> list[_Finding]:
     """Everything that is wrong, what matters most first."""
     found: list[_Finding] = []
@@ -127,6 +136,10 @@ def findings(
         found.append(_Finding("investor", "the account may not trade: logged in with the investor's password, or disabled", step))
     elif not standing.account_trade_expert:
         found.append(_Finding("robots_off", "the trade server does not let robots trade on this account", "ask the broker"))
+    if journal is not None:
+        found.append(_Finding("journal", f"no orders are taken: {journal.message}", journal.next_step))
+    if trading is not None and trading.halted:
+        found.append(_Finding("halted", words(trading), RESUME))
     found += [
         _Finding("symbol_gone", f"the symbol {symbol} is not there any more", "use its successor's name", stops_trading=False)
         for symbol in gone

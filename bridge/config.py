@@ -9,6 +9,8 @@ events = "tcp://127.0.0.1:5556"
 restarts_per_hour = 30
 grace_s = 1.0
 replay_mib = 64
+journal = "orders"                    # folder; without it one for each user
+journal_keep_days = 30
 
 [mt5]
 login = 5000001
@@ -17,6 +19,12 @@ password = "…"                        # better: MT5_PASSWORD in the environmen
 path = 'C:\\Program Files\\MetaTrader 5\\terminal64.exe'
 timeout_ms = 60000
 portable = false
+
+[limits]                              # what all clients together may trade, see `limits`
+net_volume = 5.0
+
+[clients."grid-*"]                    # what each client of such a name may trade
+max_volume = 0.5
 ```
 
 Whatever is wrong is one `ConfigError` that names its source; nothing starts with half a configuration. The password is never shown.
@@ -25,6 +33,7 @@ Whatever is wrong is one `ConfigError` that names its source; nothing starts wit
 from __future__ import annotations
 
 import os
+import sys
 import tomllib
 from collections.abc import Mapping
 from io import StringIO
@@ -36,11 +45,13 @@ from dotenv.parser import parse_stream
 from msgspec import Meta, Struct
 
 from bridge.errors import ConfigError
+from bridge.limits import ClientLimits, Limits
 from bridge.terminal import Credentials
 
 DEFAULT_REQUESTS = "tcp://127.0.0.1:5555"
 DEFAULT_EVENTS = "tcp://127.0.0.1:5556"
 DEFAULT_SERVER = "MetaQuotes-Demo"
+ClientPattern = Annotated[str, Meta(min_length=1, max_length=64)]
 
 
 class BridgeSection(Struct, frozen=True, forbid_unknown_fields=True):
@@ -53,6 +64,8 @@ class BridgeSection(Struct, frozen=True, forbid_unknown_fields=True):
     restarts_per_hour: Annotated[int, Meta(ge=1, le=1_000_000)] = 30
     grace_s: Annotated[float, Meta(ge=0, le=600)] = 1.0
     replay_mib: Annotated[int, Meta(ge=0, le=65_536)] = 64
+    journal: Annotated[str, Meta(min_length=1)] | None = None
+    journal_keep_days: Annotated[int, Meta(ge=7, le=3_650)] = 30
 
 
 class Mt5Section(Struct, frozen=True, forbid_unknown_fields=True):
@@ -77,6 +90,21 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True):
 
     bridge: BridgeSection = BridgeSection()
     mt5: Mt5Section = Mt5Section()
+    limits: ClientLimits = ClientLimits()
+    clients: dict[ClientPattern, ClientLimits] = {}
+
+    def trading_limits(self) -> Limits:
+        """What clients may trade."""
+        return Limits(self.limits, self.clients)
+
+    def journal_folder(self, environ: Mapping[str, str] | None = None) -> Path | None:
+        """Where the journals of orders are; None for a simulated terminal that begins and ends with the bridge: its orders are
+        worth nothing afterwards, so they belong in a temporary folder, unless one is named."""
+        if self.bridge.journal is not None:
+            return Path(self.bridge.journal).expanduser()
+        if self.bridge.terminal == "simulator" and self.mt5.path is None:
+            return None
+        return state_folder(os.environ if environ is None else environ) / "journal"
 
     def credentials(self) -> Credentials:
         """What the session needs to attach."""
@@ -91,6 +119,20 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True):
         )
 
 
+def state_folder(environ: Mapping[str, str], system: str = sys.platform) -> Path:
+    """Where the bridge keeps what has to outlive it, for each user: `%LOCALAPPDATA%`, `~/Library/Application Support`, or
+    `$XDG_STATE_HOME`, which is `~/.local/state` where it is not set."""
+    if system == "win32":
+        named = environ.get("LOCALAPPDATA")
+        base = Path(named) if named else Path.home() / "AppData" / "Local"
+    elif system == "darwin":
+        base = Path.home() / "Library" / "Application Support"
+    else:
+        named = environ.get("XDG_STATE_HOME")
+        base = Path(named) if named and Path(named).is_absolute() else Path.home() / ".local" / "state"
+    return base / "mt5bridge"
+
+
 ENVIRONMENT: dict[str, tuple[str, str]] = {
     "MT5_LOGIN": ("mt5", "login"),
     "MT5_PASSWORD": ("mt5", "password"),
@@ -99,6 +141,7 @@ ENVIRONMENT: dict[str, tuple[str, str]] = {
     "MT5_TIMEOUT_MS": ("mt5", "timeout_ms"),
     "MT5_PORTABLE": ("mt5", "portable"),
     "MT5BRIDGE_ENDPOINT": ("bridge", "requests"),
+    "MT5BRIDGE_JOURNAL": ("bridge", "journal"),
 }
 """Section and name of each variable, in the environment or in `.env`."""
 
@@ -120,6 +163,7 @@ def load(
     sections: dict[str, dict[str, Any]] = {}
     if named is not None:
         sections = _file(named)
+        _check_clients(sections.get("clients"), f"{named}")
         _checked(sections, f"{named}", strict=True)
     for source, values in ((".env", dotenv), ("the environment", environ)):
         for variable, (section, name) in ENVIRONMENT.items():
@@ -193,3 +237,10 @@ def _checked(sections: Mapping[str, Any], source: str, *, strict: bool) -> Setti
     except msgspec.ValidationError as error:
         words = " ".join(str(error).split())
         raise ConfigError(f"{source}: {words}", next_step="correct it; see docs/operating.md for all settings") from None
+
+
+def _check_clients(clients: Any, source: str) -> None:
+    """Each section of a client apart, so that what is wrong is told with its name."""
+    if isinstance(clients, dict):
+        for name, section in clients.items():
+            _checked({"clients": {name: section}}, f"{source}, section [clients.{name!r}]", strict=True)

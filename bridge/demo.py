@@ -10,6 +10,7 @@ import json
 import os
 import signal
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -125,7 +126,8 @@ def _play(
     arguments += [word for file in replay for word in ("--replay", file)] if replay else ["--start", SYNTHETIC_START]
     terminal = SimulatedTerminal(arguments)
     stack.callback(terminal.close, 0.5)
-    bridge = start_bridge(terminal)
+    journal = stack.enter_context(tempfile.TemporaryDirectory(prefix="mt5bridge-demo-", ignore_cleanup_errors=True))
+    bridge = start_bridge(terminal, journal)
     stack.callback(bridge.close)
     view.say(f"terminal {terminal.address}; bridge requests {bridge.endpoint}")
     client = stack.enter_context(Client(bridge.endpoint, name="demo-monitor"))

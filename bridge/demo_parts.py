@@ -88,9 +88,11 @@ class Part:
             self._process.stdout.close()
 
 
-def start_bridge(terminal: SimulatedTerminal) -> Part:
-    """A bridge on free ports that attaches to the terminal; `endpoint` is where it serves requests."""
+def start_bridge(terminal: SimulatedTerminal, journal: str) -> Part:
+    """A bridge on free ports that attaches to the terminal, with its journal of orders in the folder `journal`; `endpoint` is where
+    it serves requests."""
     environment = {"MT5_PATH": terminal.address, "MT5_LOGIN": str(LOGIN), "MT5_PASSWORD": PASSWORD, "MT5_SERVER": SERVER}
+    environment["MT5BRIDGE_JOURNAL"] = journal
     anywhere = "tcp://127.0.0.1:*"
     part = Part("bridge", ["bridge", "serve", "--terminal", "simulator", "--requests", anywhere, "--events", anywhere], environment)
     try:

@@ -11,6 +11,8 @@ BridgeError
 │   ├── UnknownTimeframe    not one of the 21 timeframes
 │   ├── IdReused            the request id was used before with another content
 │   ├── OrderRejected       the terminal or the server refused the order; nothing was executed
+│   ├── OrderNotExecuted    an order of unknown outcome has left no trace: it was not executed
+│   ├── LimitReached        a limit of this client or of the bridge forbids the order; nothing was sent
 │   ├── ConfigError         a flag, variable, configuration file or recording is wrong
 │   └── TerminalRefused     the terminal answered the call with an error of its own
 ├── TryAgain         nothing was changed: the same call may succeed later
@@ -18,11 +20,14 @@ BridgeError
 │   ├── Busy                too many requests are waiting
 │   ├── DeadlinePassed      the request was not begun before its deadline; it was not executed
 │   ├── TimedOut            no answer came in time to a request that changes nothing
+│   ├── JournalUnavailable  orders cannot be written down now, so none is sent; data goes on
 │   └── BridgeUnreachable   no bridge answers at the endpoint
 ├── OutcomeUnknown   an order may or may not have been executed: look before sending another
 └── MustStop         a person has to act
     ├── Stopping            the bridge is shutting down
     ├── AccountChanged      the terminal is logged in to another account than the bridge's; nothing was sent
+    ├── TradingHalted       an operator has halted trading; nothing was sent
+    ├── JournalDamaged      the journal of orders cannot be trusted: an operator has to decide
     └── InternalError       a fault of this software
 ```
 
@@ -123,6 +128,24 @@ class OrderRejected(CallError):
     code = "order_rejected"
 
 
+class OrderNotExecuted(CallError):
+    """An order whose outcome was unknown has left no trace in positions, orders and deals: it was not executed.
+
+    `details` has `evidence`: what was looked at, and for how long. The order may be sent again under a new id.
+    """
+
+    code = "order_not_executed"
+
+
+class LimitReached(CallError):
+    """A limit of this client or of the bridge forbids the order; nothing was sent.
+
+    `details` has `rule` (the limit's name), `value` (what the order would lead to) and `limit`.
+    """
+
+    code = "limit_reached"
+
+
 class ConfigError(CallError):
     """A flag, an environment variable, a configuration file or a recording is wrong."""
 
@@ -172,6 +195,12 @@ class BridgeUnreachable(TryAgain):
     code = "bridge_unreachable"
 
 
+class JournalUnavailable(TryAgain):
+    """Orders cannot be written down now (a full disk, a read error), so none is sent; market data goes on."""
+
+    code = "journal_unavailable"
+
+
 class OutcomeUnknown(BridgeError):
     """An order may or may not have been executed: look at positions, orders and deals before sending another."""
 
@@ -196,6 +225,18 @@ class AccountChanged(MustStop):
     """The terminal is logged in to another account or server than the one that the bridge serves; nothing was sent."""
 
     code = "account_changed"
+
+
+class TradingHalted(MustStop):
+    """An operator has halted trading; nothing was sent. What only reduces exposure is still allowed."""
+
+    code = "trading_halted"
+
+
+class JournalDamaged(MustStop):
+    """The journal of orders cannot be trusted, or belongs to another bridge that is running: nothing is sent."""
+
+    code = "journal_damaged"
 
 
 class InternalError(MustStop):

@@ -1,8 +1,8 @@
 """The gateway: everything the bridge decides, without a socket, a clock or a terminal.
 
-Frames and `now` (monotonic seconds) go in; frames and actions come out in `replies`, `events`, `link` and `actions`, which the
-loop takes and clears. The order of calls is: any number of `receive_*`, then `on_time`, then take what is in the outputs.
-`next_deadline` says when `on_time` has to be called at the latest.
+Frames and `now` (monotonic seconds) go in; frames and actions come out in `replies`, `events`, `link`, `writes` (for the
+journal) and `actions`, which the loop takes and clears. The order of calls is: any number of `receive_*`, then `on_time`, then take
+what is in the outputs. `next_deadline` says when `on_time` has to be called at the latest.
 """
 
 from __future__ import annotations
@@ -16,6 +16,8 @@ from bridge import codec
 from bridge.calls import Calls
 from bridge.conditions import Identity
 from bridge.connection import Connection, State, Trigger
+from bridge.dealing import Dealing
+from bridge.entries import Write, Written
 from bridge.errors import (
     BridgeError,
     DeadlinePassed,
@@ -23,7 +25,9 @@ from bridge.errors import (
     MalformedMessage,
     Stopping,
 )
-from bridge.messages import FOREIGN, LATE, GetSnapshot, Request, RequestMessage, SendOrder
+from bridge.journalling import OpenJournal
+from bridge.messages import FOREIGN, LATE, GetJournal, GetSnapshot, RequestMessage, SendOrder
+from bridge.open_trades import followed
 from bridge.peers import Peer, PeerTable
 from bridge.reception import Reception
 from bridge.replies import ConnectionState, Heartbeat, LogRecord
@@ -59,7 +63,7 @@ class GatewaySettings:
     watch: WatchSettings = field(default_factory=WatchSettings)
 
 
-Action = StartSession | KillSession
+Action = StartSession | KillSession | OpenJournal
 
 
 class Gateway:
@@ -71,6 +75,8 @@ class Gateway:
         self.replies: list[tuple[bytes, bytes]] = []
         self.events: list[bytes] = []
         self.link: list[bytes] = []
+        self.writes: list[Write] = []
+        self.failure: BridgeError | None = None
         self.actions: list[Action] = []
         self.counters: dict[str, int] = dict.fromkeys(
             ("requests", "malformed", "refused_subscriptions", "sessions_started", "events", "suspect_records"), 0
@@ -84,7 +90,8 @@ class Gateway:
         self._foreign = 0
         self._wall_ahead_us = 0
         self._streams = Streams(self)
-        self._calls = Calls(self, settings.max_pending, settings.grace_s)
+        self.calls = Calls(self, settings.max_pending, settings.grace_s)
+        self.dealing = Dealing(self, settings.max_pending, settings.grace_s)
         self._heartbeat_at_s = started + settings.heartbeat_s
         self._reception = Reception(self, self._supervision, settings, started)
 
@@ -109,13 +116,19 @@ class Gateway:
     def next_deadline(self) -> float:
         """When `on_time` has to be called at the latest."""
         supervision = self._supervision.next_deadline()
-        due = min(self._heartbeat_at_s, self._calls.soonest_s, self._snapshots.soonest_s)
+        due = min(
+            self._heartbeat_at_s,
+            self.calls.soonest_s,
+            self.dealing.next_deadline(),
+            self._snapshots.soonest_s,
+        )
         return due if supervision is None else min(due, supervision)
 
     def on_time(self, now: float) -> None:
         """Do what has fallen due."""
         self._supervision.on_time(now)
-        self._calls.on_time(now)
+        self.calls.on_time(now)
+        self.dealing.on_time(now)
         self._give(self._snapshots.overdue(now), now)
         if now >= self._heartbeat_at_s:
             self._heartbeat_at_s = max(self._heartbeat_at_s + self._settings.heartbeat_s, now)
@@ -143,6 +156,11 @@ class Gateway:
         """Begin to end: new requests are refused, the session is told to detach. `finished` says when it is done."""
         self._supervision.stop(now)
 
+    def give_up(self, error: BridgeError, now: float) -> None:
+        """The bridge must not run, because of this: it ends, and `failure` says why."""
+        self.failure = error
+        self.stop(now)
+
     @property
     def finished(self) -> bool:
         """Whether the gateway has nothing more to do."""
@@ -167,6 +185,7 @@ class Gateway:
 
     def reconnect(self, cause: str, now: float, *, accept: bool = True) -> ConnectionState:
         """Replace the session and attach anew, for the given cause. Raises `Stopping`."""
+        self.dealing.journal.reconsider()
         return self._supervision.reconnect(cause, now, accept=accept)
 
     @property
@@ -184,10 +203,14 @@ class Gateway:
         offset_s = self._supervision.standing.offset(now).offset_s
         return None if offset_s is None else self.wall_msc(now) / 1e3 + offset_s
 
+    def reached_s(self, now: float) -> float | None:
+        """A time that the trade server's clock has reached, as near to its present one as is known."""
+        return self._supervision.standing.reached_s(self.wall_msc(now) / 1e3, now)
+
     @property
     def orders_under_way(self) -> bool:
-        """Whether the session has an order to answer."""
-        return self._calls.orders_under_way
+        """Whether an order is on its way, or its outcome."""
+        return self.dealing.execution.under_way
 
     @property
     def has_subscribers(self) -> bool:
@@ -220,7 +243,7 @@ class Gateway:
             topic.published_s = now
             if not flags & LATE:  # what comes late is not the newest state
                 topic.flags = flags
-                topic.body = body
+                topic.body = body if topic.marked or name != "trade" else followed(topic.body, body)
                 if topic.resumed and not flags & FOREIGN:
                     topic.remember(body)
             frame = encode(topic.prefix, epoch, sequence, time_us, flags, body)
@@ -273,19 +296,15 @@ class Gateway:
         if answer is not None:
             self.reply(routing_id, message.id, answer, now)
             return
-        if isinstance(request, SendOrder) and self._calls.known(routing_id, message, request, now):
-            return  # before all that could refuse it: an order that may have been executed must not be called "not executed"
-        try:
-            self._begin(routing_id, message, request, peer, now)
-        except Exception:
-            if isinstance(request, SendOrder):
-                self._calls.withdraw(message.id)
-            raise
-
-    def _begin(self, routing_id: bytes, message: RequestMessage, request: Request[Any], peer: Peer | None, now: float) -> None:
-        if self.connection.state is State.STOPPING and (isinstance(request, SendOrder) or not self.attached):
+        if isinstance(request, SendOrder):
+            self.dealing.receive(routing_id, message, request, peer, now)
+            return
+        if isinstance(request, GetJournal):
+            self.dealing.show(routing_id, message, request, now)
+            return
+        if self.connection.state is State.STOPPING and not self.attached:
             raise Stopping("the bridge is shutting down", next_step="connect again when it has been started anew")
-        deadline_s = self._deadline(message, isinstance(request, SendOrder), now)
+        deadline_s = self.deadline_s(message, False, now)
         if isinstance(request, GetSnapshot):
             for topic in self._snapshots.ask(request, message, routing_id, deadline_s):
                 self._streams.start(topic)
@@ -295,9 +314,10 @@ class Gateway:
         if known is not None:
             self.reply(routing_id, message.id, known, now)
             return
-        self._calls.forward(routing_id, message, request, peer, deadline_s, now)
+        self.calls.forward(routing_id, message, request, deadline_s, now)
 
-    def _deadline(self, message: RequestMessage, order: bool, now: float) -> float:
+    def deadline_s(self, message: RequestMessage, order: bool, now: float) -> float:
+        """Until when a request may be begun. Raises `DeadlinePassed`."""
         settings = self._settings
         if message.deadline_msc is None:
             return now + (settings.order_deadline_s if order else settings.read_deadline_s)
@@ -339,13 +359,16 @@ class Gateway:
             return
         match message:
             case link.Publish(events, kept, suspect_records):
+                for name, _, body in events:
+                    if name == "trade":
+                        self.dealing.own(body)
                 self.publish_all(events, now)
                 self.counters["suspect_records"] += suspect_records
                 self._streams.keep(kept)
             case link.Result(call_id, result):
-                self._calls.answered(call_id, bytes(result), now)
+                self.calls.answered(call_id, bytes(result), now)
             case link.Failed():
-                self._calls.answered(message.id, link.as_error(message), now)
+                self.calls.answered(message.id, link.as_error(message), now)
             case link.Stopped(topic):
                 self._streams.ended(topic)
             case link.Started() | link.NotStarted():
@@ -364,21 +387,43 @@ class Gateway:
     def session_lost(self, cause: str, now: float) -> None:
         """The session is gone or cannot be trusted: what it had not answered fails, its streams wait for the next one."""
         self.link.clear()  # nothing meant for it may reach the next one
-        self._calls.lost(cause, now)
+        self.calls.lost(cause, now)
+        if self.connection.state is State.STOPPING:
+            self.dealing.execution.ending(now)
         self.streams_paused(now)
+
+    # ---- orders --------------------------------------------------------------------------------------------------------------
+
+    def journalled(self, written: Written, now: float) -> None:
+        """What the scribe says."""
+        self.dealing.journalled(written, now)
+
+    def journal_opened(self) -> None:
+        """What waited for the journal can begin."""
+        self._streams.journal_opened()
+
+    def conditions_changed(self, now: float) -> None:
+        """Something that stops trading has come or gone: say so."""
+        self._supervision.standing.reconsider(now)
 
     def streams_paused(self, now: float) -> None:
         """No stream is sent at present; who waits for a snapshot is told that it is pending."""
+        self.dealing.tracing.detached()
         self._streams.paused()
-        self._calls.shared.clear()
+        self.calls.shared.clear()
         self._give(self._snapshots.complete(attached=False), now)
 
     def account_is_ours(self, ours: bool, now: float) -> None:
         """The terminal is logged in to another account, or to the bridge's again: then what was missed is sent as found
         afterwards, from where the bridge's own data ended."""
         was_foreign, self._foreign = self._foreign, 0 if ours else FOREIGN
+        served = self._supervision.standing.served
+        if ours and served is not None:
+            self.dealing.journal.serve(*served)
         if ours and was_foreign and self.attached:
             self._streams.restarted(now)
+        if ours and self.attached:
+            self.dealing.tracing.attached(now)
 
     def server_changed(self) -> None:
         """Another trade server is served from now on: its prices do not go on where those of the former one ended."""

@@ -9,15 +9,20 @@ wakes the thread that does the writing.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
+from typing import Protocol
 
 import zmq
 
 from bridge.conditions import Identity
+from bridge.entries import Write, Written
 from bridge.errors import ConfigError
 from bridge.gateway import Gateway
+from bridge.journalling import OpenJournal
+from bridge.limits import Limits
 from bridge.sessions import Sessions
+from bridge.sockets import Bell
 from bridge.supervision import KillSession, StartSession
 
 BURST = 256
@@ -37,25 +42,44 @@ RCVMORE = int(zmq.RCVMORE)
 Socket = zmq.Socket[bytes]
 
 
+class Scribe(Protocol):
+    """Who writes the journal."""
+
+    def open(self, login: int, server: str) -> None:
+        """Open the journal of this account, after what was to be written before."""
+
+    def write(self, writes: Sequence[Write]) -> None:
+        """Write these down, in order; does not wait."""
+
+    def take(self) -> list[Written]:
+        """What has been done since."""
+
+
 def drive(
     gateway: Gateway,
     requests: Socket,
     events: Socket,
     sessions: Sessions,
+    scribe: Scribe,
+    bell: Bell,
     *,
     stop_asked: Callable[[], bool],
     settings_changed: Callable[[], bool] = bool,
+    newer_limits: Callable[[], Limits | ConfigError | None] = lambda: None,
     clock: Callable[[], float] = time.monotonic,
 ) -> None:
-    """Run until the gateway has finished, after `stop_asked` first answered yes. The sockets stay open."""
+    """Run until the gateway has finished, after `stop_asked` first answered yes. The sockets stay open. The `bell` rings when the
+    scribe has something to take."""
     poller = zmq.Poller()
     poller.register(requests, POLLIN)
     poller.register(events, POLLIN)
+    poller.register(bell.socket, POLLIN)
     watched: Socket | None = None
     check_at_s = time_at_s = due_s = 0.0
-    flush = partial(_flush, gateway, requests, events, sessions)
+    look = partial(_look, gateway, sessions, stop_asked, settings_changed, newer_limits)
+    flush = partial(_flush, gateway, requests, events, sessions, scribe)
     gateway.start(clock())
-    _act(gateway, sessions, clock())
+    _act(gateway, sessions, scribe, clock())
     while not gateway.finished:
         if sessions.link is not watched:
             watched = _watch(poller, watched, sessions.link)
@@ -66,27 +90,52 @@ def drive(
             due_s = min(due_s, time_at_s)  # what came may be due soon
         if requests in ready:
             _drain_requests(requests, gateway, now, flush)
+        if bell.socket in ready:
+            _drain_scribe(scribe, bell, gateway, now)
+            flush()
         if watched in ready:
             _drain_link(sessions, gateway, now, flush)
         if events in ready:
             _drain_subscriptions(events, gateway, now)
         if now >= check_at_s:
             check_at_s = now + LONGEST_WAIT_S
-            gateway.wall_clock(time.time_ns() // 1000, now)
-            for generation, cause in sessions.exited():
-                gateway.session_exited(generation, cause, now)
-            if settings_changed():
-                gateway.settings_changed(now)
-            if stop_asked():
-                gateway.stop(now)
+            look(now)
         if now >= time_at_s or not ready:
             gateway.on_time(now)
             time_at_s = now + TIME_S
             due_s = gateway.next_deadline()
         if gateway.actions:
-            _act(gateway, sessions, now)
+            flush()  # what is to be written before a journal is closed
+            _act(gateway, sessions, scribe, now)
             due_s = now
         flush()
+
+
+def _look(
+    gateway: Gateway,
+    sessions: Sessions,
+    stop_asked: Callable[[], bool],
+    settings_changed: Callable[[], bool],
+    newer_limits: Callable[[], Limits | ConfigError | None],
+    now: float,
+) -> None:
+    """What happens outside of the sockets."""
+    gateway.wall_clock(time.time_ns() // 1000, now)
+    for generation, cause in sessions.exited():
+        gateway.session_exited(generation, cause, now)
+    if settings_changed():
+        gateway.settings_changed(now)
+    limits = newer_limits()
+    if limits is not None:
+        gateway.dealing.limits_changed(limits, now)
+    if stop_asked():
+        gateway.stop(now)
+
+
+def _drain_scribe(scribe: Scribe, bell: Bell, gateway: Gateway, now: float) -> None:
+    bell.heard()
+    for written in scribe.take():
+        gateway.journalled(written, now)
 
 
 def _watch(poller: zmq.Poller, before: Socket | None, now: Socket | None) -> Socket | None:
@@ -136,7 +185,7 @@ def _drain_subscriptions(socket: Socket, gateway: Gateway, now: float) -> None:
     gateway.subscriptions_applied(now)
 
 
-def _act(gateway: Gateway, sessions: Sessions, now: float) -> None:
+def _act(gateway: Gateway, sessions: Sessions, scribe: Scribe, now: float) -> None:
     actions, gateway.actions = gateway.actions, []
     for action in actions:
         match action:
@@ -151,9 +200,14 @@ def _act(gateway: Gateway, sessions: Sessions, now: float) -> None:
                     gateway.session_exited(generation, failure, now)
             case KillSession(generation):
                 sessions.kill(generation)
+            case OpenJournal(login, server):
+                scribe.open(login, server)
 
 
-def _flush(gateway: Gateway, requests: Socket, events: Socket, sessions: Sessions) -> None:
+def _flush(gateway: Gateway, requests: Socket, events: Socket, sessions: Sessions, scribe: Scribe) -> None:
+    if gateway.writes:
+        writes, gateway.writes = gateway.writes, []
+        scribe.write(writes)
     if gateway.link:
         frames, gateway.link = gateway.link, []
         for frame in frames:

@@ -25,7 +25,9 @@ from bridge.replies import (
     Deals,
     FoundSymbol,
     Heartbeat,
+    JournalEntries,
     LastTick,
+    LimitsInForce,
     LogRecord,
     Money,
     OrderOutcome,
@@ -39,6 +41,7 @@ from bridge.replies import (
     Subscribed,
     Symbols,
     TradeEvent,
+    TradingState,
     Welcome,
 )
 from bridge.trading import Amount, OrderCheck, Text, TradeRequest, Whole
@@ -56,6 +59,8 @@ MAX_ROWS = 20_000
 """Bars or ticks in one reply (1.2 MB); longer ranges are asked for in parts, each of which orders may overtake."""
 MAX_SYMBOLS = 250
 """Symbols in one reply."""
+MAX_ENTRIES = 1_000
+"""Orders of the journal in one reply."""
 
 
 # ---- envelopes -------------------------------------------------------------------------------------------------------------------
@@ -182,6 +187,40 @@ class Reconnect(Request[ConnectionState]):
 
 
 @dataclass(frozen=True, slots=True)
+class Halt(Request[TradingState]):
+    """The kill switch: no order is sent any more that does more than reduce exposure, of any client, also after a restart of the
+    bridge, until `resume`. Positions and pending orders stay as they are. Repeated, it can give another reason."""
+
+    method: ClassVar[str] = "halt"
+    reason: Annotated[str, Meta(max_length=200)] = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Resume(Request[TradingState]):
+    """Trade on after `halt`."""
+
+    method: ClassVar[str] = "resume"
+
+
+@dataclass(frozen=True, slots=True)
+class GetLimits(Request[LimitsInForce]):
+    """The limits on orders of a client of this `name`; without it, of the client that asks."""
+
+    method: ClassVar[str] = "limits"
+    name: Name | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class GetJournal(Request[JournalEntries]):
+    """Orders of the journal, newest first: those at or after `since_us`, with `unknown` only those that have no final outcome."""
+
+    method: ClassVar[str] = "journal"
+    since_us: Annotated[int, Meta(ge=0, le=2**53)] = 0
+    unknown: bool = False
+    count: Annotated[int, Meta(ge=1, le=MAX_ENTRIES)] = 100
+
+
+@dataclass(frozen=True, slots=True)
 class GetSnapshot(Request[Snapshots]):
     """The newest event of each topic; starts the stream if it is not running, and fails for a symbol that does not exist. With
     `rows` also all that was published of the newest second, of ticks: their place in the terminal's history."""
@@ -256,7 +295,8 @@ class GetTick(Request[LastTick]):
 class GetRates(Request[Records]):
     """Bars. By position: `count` bars ending `start` bars before the forming one. By time: with `to_s`, the last `count` bars that
     opened at or before it; with `from_s` and `to_s`, those that opened between them, both included, and at most `count`.
-    Clients that ask the same share an answer, for a short time with its age, unless they want it `fresh`."""
+    Clients that ask the same share an answer, for a short time with its age, unless they want it `fresh`. With `behind`, the id of
+    an earlier such request of the same connection, the answer goes on where that one's ends: towards older bars."""
 
     method: ClassVar[str] = "rates"
     symbol: Name
@@ -266,11 +306,13 @@ class GetRates(Request[Records]):
     from_s: ServerTime | None = None
     to_s: ServerTime | None = None
     fresh: bool = False
+    behind: Id | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class GetTicks(Request[Records]):
-    """The first `count` ticks at or after `from_s`; `fresh` as for bars."""
+    """The first `count` ticks at or after `from_s`; `fresh` as for bars. With `behind`, the id of an earlier such request of the same
+    connection, they begin with the last second of that one's answer."""
 
     method: ClassVar[str] = "ticks"
     symbol: Name
@@ -278,6 +320,7 @@ class GetTicks(Request[Records]):
     count: Annotated[int, Meta(ge=1, le=MAX_ROWS)] = MAX_ROWS
     kind: Literal["all", "info", "trade"] = "all"
     fresh: bool = False
+    behind: Id | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -360,9 +403,9 @@ class CalcProfit(Request[Money]):
 
 
 _REQUESTS: tuple[type[Request[Any]], ...] = (
-    Hello, Goodbye, Ping, GetStatus, GetConnectionHistory, Reconnect, GetSnapshot, GetReplay, GetAccount, GetTerminal, GetSymbols,
-    GetSymbol, FindSymbol, GetTick, GetRates, GetTicks, GetPositions, GetOrders, GetHistoryOrders, GetDeals, CheckOrder, SendOrder,
-    CalcMargin, CalcProfit,
+    Hello, Goodbye, Ping, GetStatus, GetConnectionHistory, Reconnect, Halt, Resume, GetLimits, GetJournal, GetSnapshot, GetReplay,
+    GetAccount, GetTerminal, GetSymbols, GetSymbol, FindSymbol, GetTick, GetRates, GetTicks, GetPositions, GetOrders,
+    GetHistoryOrders, GetDeals, CheckOrder, SendOrder, CalcMargin, CalcProfit,
 )  # fmt: skip
 
 REQUESTS: dict[str, type[Request[Any]]] = {kind.method: kind for kind in _REQUESTS}

@@ -1,77 +1,95 @@
-"""The orders of this run of the bridge, by request id: the same id again never sends a second order.
-
-Held in memory: it covers clients that retry, not a crash of the bridge itself.
-"""
+"""Outcomes of orders: what each is to the journal, and its bytes there."""
 
 from __future__ import annotations
 
-from collections import OrderedDict
-from collections.abc import Callable
-from dataclasses import dataclass, field
+import msgspec
 
-from bridge.errors import BridgeError, Busy, IdReused, TryAgain
-from bridge.trading import TradeRequest
+from bridge import codec
+from bridge.entries import Entry, Kind, Settlement
+from bridge.errors import (
+    AccountChanged,
+    BridgeError,
+    CallError,
+    IdReused,
+    OrderNotExecuted,
+    OutcomeUnknown,
+    Stopping,
+    TradingHalted,
+    TryAgain,
+    from_wire,
+)
+from bridge.messages import ErrorBody
+from bridge.replies import JournalEntry, OrderOutcome
 
-Waiter = tuple[bytes, str]
-"""Who waits for an outcome: the peer's routing id, and the request id."""
+LOOK_FIRST = "look at positions, orders and deals before sending another, or repeat the request with the same id"
+
+_decode_outcome = msgspec.msgpack.Decoder(OrderOutcome).decode
+_decode_error = msgspec.msgpack.Decoder(ErrorBody).decode
 
 
-@dataclass(slots=True)
-class OrderEntry:
-    """One order: its content, who waits for it, and its outcome once it is known (a packed result, or an error)."""
+def readable(outcome: bytes | BridgeError) -> bytes | BridgeError:
+    """What a session has answered; where that makes no sense, the order's outcome is unknown."""
+    if isinstance(outcome, bytes):
+        try:
+            _decode_outcome(outcome)
+        except msgspec.MsgspecError as error:
+            return OutcomeUnknown(f"the session's answer to the order cannot be read: {error}", next_step=LOOK_FIRST)
+    return outcome
 
-    request: TradeRequest
-    waiters: list[Waiter] = field(default_factory=list)
-    outcome: bytes | BridgeError | None = None
+
+def kind_of(outcome: bytes | BridgeError) -> tuple[Kind, int, int]:
+    """What an outcome is to the journal, with the tickets of its order and deal."""
+    if isinstance(outcome, bytes):
+        found = _decode_outcome(outcome)
+        return found.outcome, found.result.order, found.result.deal
+    if isinstance(outcome, OrderNotExecuted):
+        return "not_executed", 0, 0
+    if isinstance(outcome, TryAgain | AccountChanged | Stopping | TradingHalted):
+        return "not_sent", 0, 0
+    if isinstance(outcome, CallError):
+        return "rejected", 0, 0
+    return "unknown", 0, 0
 
 
-class Outcomes:
-    """Orders by id; the oldest known outcomes are forgotten beyond `limit`, orders in flight never."""
+def packed(outcome: bytes | BridgeError) -> bytes:
+    """An outcome as the journal keeps it."""
+    return outcome if isinstance(outcome, bytes) else codec.pack(codec.error_body(outcome))
 
-    def __init__(self, limit: int = 10_000) -> None:
-        self._limit = limit
-        self._entries: OrderedDict[str, OrderEntry] = OrderedDict()
 
-    def admit(self, order_id: str, request: TradeRequest, waiter: Waiter) -> OrderEntry | None:
-        """The entry of an id that is known, with the waiter added while it is in flight; None for a new one, which is entered.
+def unpacked(settlement: Settlement) -> bytes | BridgeError:
+    """The outcome that the journal has kept."""
+    if settlement.kind in ("done", "partial", "placed", "dry_run"):
+        return settlement.result
+    try:
+        body = _decode_error(settlement.result)
+    except msgspec.MsgspecError:
+        return OutcomeUnknown("what the journal has of the order is of another release and cannot be read", next_step=LOOK_FIRST)
+    return from_wire(body.code, body.action, body.message, body.next_step, body.details, None)
 
-        Raises `IdReused` when the id came before with another content, and `Busy` when `limit` orders are in flight.
-        """
-        entry = self._entries.get(order_id)
-        if entry is None:
-            if len(self._entries) >= self._limit and not self._forget():
-                raise Busy(f"{self._limit} orders are in flight", next_step="wait for answers before sending more")
-            self._entries[order_id] = OrderEntry(request, [waiter])
-            return None
-        if entry.request != request:
-            raise IdReused(
-                "this request id was used for another order; nothing was sent",
-                next_step="make a new id for each new order, and repeat an id only with the same content",
-            )
-        if entry.outcome is None:
-            entry.waiters.append(waiter)
-        return entry
 
-    def withdraw(self, order_id: str) -> None:
-        """The order was not even sent: its id is free again."""
-        self._entries.pop(order_id, None)
+def reused() -> IdReused:
+    """The error of an id that was used before with another content."""
+    return IdReused(
+        "this request id was used for another order; nothing was sent",
+        next_step="make a new id for each new order, and repeat an id only with the same content",
+    )
 
-    def _forget(self) -> bool:
-        for order_id, entry in self._entries.items():
-            if entry.outcome is not None:
-                del self._entries[order_id]
-                return True
-        return False
 
-    def settle(self, order_id: str, outcome: bytes | BridgeError, answer: Callable[[Waiter, OrderEntry], None]) -> None:
-        """The outcome is known, or known better than before; all who wait are answered. Where nothing was sent, the id is free
-        again."""
-        entry = self._entries.get(order_id)
-        if entry is None:
-            return
-        entry.outcome = outcome
-        waiters, entry.waiters = entry.waiters, []
-        if isinstance(outcome, TryAgain):
-            del self._entries[order_id]
-        for waiter in waiters:
-            answer(waiter, entry)
+def told(entry: Entry) -> JournalEntry:
+    """An entry of the journal, as clients see it."""
+    intent, settlement = entry.intent, entry.settlement
+    if settlement is None:
+        return JournalEntry(intent.id, intent.client, intent.request, intent.time_us)
+    outcome = unpacked(settlement)
+    return JournalEntry(
+        intent.id,
+        intent.client,
+        intent.request,
+        intent.time_us,
+        settlement.kind,
+        settlement.time_us,
+        settlement.order,
+        settlement.deal,
+        settlement.evidence,
+        outcome.message if isinstance(outcome, BridgeError) else "",
+    )

@@ -35,6 +35,7 @@ def overview(gateway: Gateway, supervision: Supervision, software: str, uptime_s
         topics=topics,
         counters=dict(gateway.counters),
         links=links(supervision, peer, now),
+        trading=gateway.dealing.rules.halt.state,
     )
 
 

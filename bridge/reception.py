@@ -13,18 +13,31 @@ from bridge.connection import State
 from bridge.errors import InvalidParameters
 from bridge.messages import (
     GetConnectionHistory,
+    GetLimits,
     GetReplay,
     GetStatus,
     GetTick,
     Goodbye,
+    Halt,
     Hello,
     Ping,
     Reconnect,
     Request,
     RequestMessage,
+    Resume,
 )
 from bridge.overview import overview
-from bridge.replies import ConnectionHistory, ConnectionState, LastTick, Pong, Replayed, Status, Welcome
+from bridge.replies import (
+    ConnectionHistory,
+    ConnectionState,
+    LastTick,
+    LimitsInForce,
+    Pong,
+    Replayed,
+    Status,
+    TradingState,
+    Welcome,
+)
 from bridge.ring import cut, first_since
 from bridge.topics import Stream
 
@@ -49,6 +62,9 @@ class Reception:
             "connection_history": self._history,
             "reconnect": self._reconnect,
             "replay": self._replay,
+            "halt": self._halt,
+            "resume": self._resume,
+            "limits": self._limits,
         }
 
     def answer(self, request: Request[Any], message: RequestMessage, now: float) -> bytes | None:
@@ -112,3 +128,17 @@ class Reception:
     def _reconnect(self, request: Reconnect, message: RequestMessage, now: float) -> ConnectionState:
         peer = self._gateway.peers.find(message.client, now)
         return self._gateway.reconnect(f"{peer.name if peer else 'a client'} asked the bridge to attach anew", now)
+
+    def _halt(self, request: Halt, message: RequestMessage, now: float) -> TradingState:
+        return self._gateway.dealing.halt(message, request.reason, self._name(message, now), now)
+
+    def _resume(self, request: Resume, message: RequestMessage, now: float) -> TradingState:
+        return self._gateway.dealing.resume(message, self._name(message, now), now)
+
+    def _limits(self, request: GetLimits, message: RequestMessage, now: float) -> LimitsInForce:
+        return self._gateway.dealing.rules.in_force(self._name(message, now) if request.name is None else request.name, now)
+
+    def _name(self, message: RequestMessage, now: float) -> str:
+        """What the client that asks calls itself; empty when it did not say."""
+        peer = self._gateway.peers.find(message.client, now)
+        return "" if peer is None else peer.name

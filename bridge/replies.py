@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from msgspec import Meta, Raw
 
-from bridge.records import Symbol
-from bridge.trading import BookLevel, Deal, Order, OrderResult, Position
+from bridge.records import Account, Symbol
+from bridge.trading import BookLevel, Deal, Order, OrderCheck, OrderResult, Position, TradeRequest
 
 Reason = Literal[
     "",
     "attached", "bridge", "session_exited", "session_hung", "too_many_restarts", "settings",
     "no_terminal", "wrong_path", "not_started", "starting", "wizard", "busy", "mute", "link_lost",
     "bad_credentials", "otp", "wrong_build", "other",
-    "broker_down", "wrong_account", "algo_trading_off", "api_disabled", "investor", "robots_off", "symbol_gone", "clock_unknown",
+    "broker_down", "wrong_account", "algo_trading_off", "api_disabled", "investor", "robots_off", "journal", "halted",
+    "symbol_gone", "clock_unknown",
 ]  # fmt: skip
 """Every cause that is told apart, for programs; `cause` and `next_step` say it to people. Empty: nothing is wrong."""
 ReasonText = Annotated[str, Meta(max_length=40)]
@@ -111,11 +112,36 @@ class FoundSymbol:
 
 @dataclass(frozen=True, slots=True)
 class TradeEvent:
-    """Event `trade`: a position or order appeared, changed or went, seen by comparing two snapshots of the account."""
+    """Event `trade`: what happened on the account, whoever did it, each once.
 
-    kind: Literal["position_opened", "position_changed", "position_closed", "order_placed", "order_changed", "order_gone"]
+    An order's end comes before its deals, a deal before what it makes of a position. `position`, `order` and `account` are the newest
+    states known; `deal` is the deal itself, or with `position_*` the last one that made the change. `client` and `request_id` are
+    those of the order of the bridge's clients that this comes from, where it does. `reason` is who or what did it.
+    """
+
+    kind: Literal[
+        "order_placed", "order_changed", "order_partially_filled", "order_filled", "order_cancelled", "order_expired",
+        "order_rejected", "order_gone", "deal", "position_opened", "position_changed", "position_closed", "account_changed",
+        "order_resolved",
+    ]  # fmt: skip
     position: Position | None = None
     order: Order | None = None
+    deal: Deal | None = None
+    account: Account | None = None
+    client: str = ""
+    request_id: str = ""
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class TradeSnapshot:
+    """Snapshot of `trade`: the open positions and pending orders as the bridge last saw them, each in the order of the tickets.
+
+    Current prices and profits in them are those of the last change: they move with every tick, and are no change of a position.
+    """
+
+    positions: tuple[Position, ...]
+    orders: tuple[Order, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,6 +212,61 @@ class TopicStatus:
 
 
 @dataclass(frozen=True, slots=True)
+class TradingState:
+    """Reply to `halt` and `resume`: whether trading is halted, since when (or since when not, nil if it never was), why, and the name
+    of the client that said so."""
+
+    halted: bool = False
+    since_msc: int | None = None
+    reason: str = ""
+    by: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class LimitSection:
+    """The limits of one section of the configuration, by name; `section` is its title as in the file."""
+
+    section: str
+    limits: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class LimitsInForce:
+    """Reply to `limits`: what holds for a client of this name, and how many orders were accepted within the last minute, of such
+    clients and of all."""
+
+    client: str
+    sections: tuple[LimitSection, ...]
+    orders: int
+    orders_of_all: int
+    trading: TradingState
+
+
+@dataclass(frozen=True, slots=True)
+class JournalEntry:
+    """One order of the journal. `kind` is nil while it is under way; `message` is the error's where it failed, `evidence` says how
+    an unknown outcome was resolved. `settled_us` is when the outcome was written down."""
+
+    id: str
+    client: str
+    request: TradeRequest
+    time_us: int
+    kind: Literal["done", "partial", "placed", "dry_run", "rejected", "not_sent", "not_executed", "unknown"] | None = None
+    settled_us: int | None = None
+    order: int = 0
+    deal: int = 0
+    evidence: str = ""
+    message: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class JournalEntries:
+    """Reply to `journal`, newest first."""
+
+    entries: tuple[JournalEntry, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Status:
     """Reply to `status`; `healthy` is true when trading and data work now."""
 
@@ -199,6 +280,7 @@ class Status:
     topics: tuple[TopicStatus, ...]
     counters: dict[str, int]
     links: tuple[LinkStatus, ...] = ()
+    trading: TradingState = TradingState()
 
 
 @dataclass(frozen=True, slots=True)
@@ -282,10 +364,14 @@ class Deals:
 
 @dataclass(frozen=True, slots=True)
 class OrderOutcome:
-    """Reply to `order`, when the terminal accepted it; a refusal is the error `order_rejected`."""
+    """Reply to `order`, when the terminal accepted it; a refusal is the error `order_rejected`.
 
-    outcome: Literal["done", "partial", "placed"]
+    With `dry_run` nothing was sent: `check` is the terminal's own check, and `result` has no tickets.
+    """
+
+    outcome: Literal["done", "partial", "placed", "dry_run"]
     result: OrderResult
+    check: OrderCheck | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,9 @@ import signal
 import sys
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from types import FrameType
 from typing import Any
 
@@ -15,10 +18,11 @@ from bridge.config import Settings
 from bridge.configuration import Configuration
 from bridge.gateway import Gateway, GatewaySettings
 from bridge.loop import drive
+from bridge.scribe import Scribe
 from bridge.session.settings import SessionSettings
 from bridge.sessions import Sessions
 from bridge.simulation import SimulatedTerminal
-from bridge.sockets import check_libzmq, check_loopback, events_socket, requests_socket
+from bridge.sockets import Bell, check_libzmq, check_loopback, events_socket, requests_socket
 from bridge.terminal import Credentials
 from bridge.version import __version__
 from bridge.watch import WatchSettings
@@ -42,47 +46,54 @@ def serve(settings: Settings, announce: Callable[[str, str], Any], configuration
         given = (configuration.read() if configuration is not None else settings).credentials()
         return given if terminal is None else terminal.credentials(given)
 
-    context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
-    sockets: list[zmq.Socket[bytes]] = []
-    sessions: Sessions | None = None
-    try:
+    with ExitStack() as stack:
+        folder = settings.journal_folder() or Path(stack.enter_context(TemporaryDirectory(ignore_cleanup_errors=True)))
+        context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
+        if settings.bridge.session == "process":
+            stack.callback(context.term)  # not with a thread that may hang in a call for ever
         requests, requests_endpoint = requests_socket(context, settings.bridge.requests)
-        sockets.append(requests)
+        stack.callback(requests.close, 500)
         events, events_endpoint = events_socket(context, settings.bridge.events)
-        sockets.append(events)
+        stack.callback(events.close, 500)
         announce(requests_endpoint, events_endpoint)
         if own:
             terminal = SimulatedTerminal()
-        wall_us = time.time_ns() // 1000
-        gateway = Gateway(
-            GatewaySettings(
-                software=__version__,
-                epoch=wall_us // 1000,
-                wall_us=wall_us,
-                events=events_endpoint,
-                stop_grace_s=settings.bridge.grace_s,
-                replay_bytes=settings.bridge.replay_mib << 20,
-                watch=WatchSettings(restarts_per_hour=settings.bridge.restarts_per_hour),
-            ),
-            started=time.monotonic(),
-        )
+            stack.callback(terminal.close)
+        bell = Bell(context)
+        stack.callback(bell.close)
+        scribe = Scribe(folder, bell.ring, keep_days=settings.bridge.journal_keep_days)
+        stack.callback(scribe.close)
+        gateway = _gateway(settings, events_endpoint)
         sessions = Sessions(
             context,
             SessionSettings(endpoint="", token="", terminal=settings.bridge.terminal),
             thread=settings.bridge.session == "thread",
             configured=configured,
         )
-        changed = bool if configuration is None else configuration.changed
-        drive(gateway, requests, events, sessions, stop_asked=stop.asked, settings_changed=changed)
-    finally:
-        if sessions is not None:
-            sessions.close()
-        for socket in sockets:
-            socket.close(500)
-        if terminal is not None:
-            terminal.close()
-        if settings.bridge.session == "process":
-            context.term()  # not with a thread that may hang in a call for ever
+        stack.callback(sessions.close)
+        outside: dict[str, Any] = {"stop_asked": stop.asked}
+        if configuration is not None:
+            gateway.dealing.limits_changed(configuration.limits, time.monotonic())
+            outside |= {"settings_changed": configuration.changed, "newer_limits": configuration.newer_limits}
+        drive(gateway, requests, events, sessions, scribe, bell, **outside)
+        if gateway.failure is not None:
+            raise gateway.failure
+
+
+def _gateway(settings: Settings, events_endpoint: str) -> Gateway:
+    wall_us = time.time_ns() // 1000
+    return Gateway(
+        GatewaySettings(
+            software=__version__,
+            epoch=wall_us // 1000,
+            wall_us=wall_us,
+            events=events_endpoint,
+            stop_grace_s=settings.bridge.grace_s,
+            replay_bytes=settings.bridge.replay_mib << 20,
+            watch=WatchSettings(restarts_per_hour=settings.bridge.restarts_per_hour),
+        ),
+        started=time.monotonic(),
+    )
 
 
 class StopSignals:

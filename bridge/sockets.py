@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from dataclasses import dataclass
 
@@ -103,3 +104,32 @@ def link_socket(context: zmq.Context[zmq.Socket[bytes]], endpoint: str, keys: Ke
         socket.set(zmq.CURVE_SERVER, 1)
         socket.set(zmq.CURVE_SECRETKEY, keys.secret)
     return socket, _bind(socket, endpoint, "session")
+
+
+class Bell:
+    """How another thread tells the one that polls `socket` that there is something for it."""
+
+    def __init__(self, context: zmq.Context[zmq.Socket[bytes]]) -> None:
+        endpoint = f"inproc://bell-{id(self)}"
+        self.socket = context.socket(zmq.PAIR)
+        self._other = context.socket(zmq.PAIR)
+        for end in (self.socket, self._other):
+            end.set(zmq.LINGER, 0)
+        self.socket.bind(endpoint)
+        self._other.connect(endpoint)
+
+    def ring(self) -> None:
+        """To be called from the other thread, and only there; never waits. One that was not heard yet is enough."""
+        with contextlib.suppress(zmq.Again):
+            self._other.send(b"", zmq.NOBLOCK)
+
+    def heard(self) -> None:
+        """Take the ringing off the socket."""
+        with contextlib.suppress(zmq.Again):
+            while True:
+                self.socket.recv(zmq.NOBLOCK)
+
+    def close(self) -> None:
+        """The other thread has ended."""
+        self.socket.close(0)
+        self._other.close(0)

@@ -35,6 +35,7 @@ class Standing:
         self.health_s: float | None = None
         self._attached_s = 0.0
         self._gone: tuple[str, ...] = ()
+        self._quoted_s: float | None = None
 
     # ---- whose account -------------------------------------------------------------------------------------------------------
 
@@ -52,6 +53,13 @@ class Standing:
         """Whether the terminal is logged in to another account than the bridge's."""
         return any(condition.reason == "wrong_account" for condition in self.conditions.now)
 
+    @property
+    def served(self) -> tuple[int, str] | None:
+        """Login and server of the account that is served, once they are known."""
+        login = self.identity.login
+        server = self.identity.server or self._served
+        return None if login is None or not server else (login, server)
+
     # ---- what the session says -----------------------------------------------------------------------------------------------
 
     def attached(self, message: link.Attached, now: float) -> None:
@@ -63,7 +71,7 @@ class Standing:
         if self._served != found.server and self.identity.mismatch(found) is None:
             if self._served is not None:
                 self._gateway.server_changed()
-            self._served, self.clock = found.server, ServerClock()
+            self._served, self.clock, self._quoted_s = found.server, ServerClock(), None
         self.health = link.Health(message.terminal.connected, message.terminal.ping_last, found)
         self.health_s = now
         self._find(now)
@@ -88,7 +96,11 @@ class Standing:
         if not gateway.attached:
             return
         self.health, self.health_s = message, now
+        if not message.connected:
+            gateway.dealing.tracing.disconnected()
         ours = self.identity.mismatch(message.standing) is None  # another account's server has another clock
+        if ours and message.quote is not None:
+            self._quoted_s = max(self._quoted_s or 0.0, message.quote[1] / 1e3)
         clock = ours and message.quote is not None and self.clock.heard(*message.quote, gateway.wall_msc(now), now)
         self._reconsider(now, clock)
 
@@ -106,6 +118,14 @@ class Standing:
         """The trade server's clock."""
         return self.clock.offset(now)
 
+    def reached_s(self, wall_s: float, now: float) -> float | None:
+        """A time that the trade server's clock has reached for certain, as near to its present one as is known; None before
+        anything is."""
+        offset = self.offset(now)
+        if offset.offset_s is not None and offset.confidence == "high":
+            return wall_s + offset.offset_s
+        return self._quoted_s
+
     # ---- what follows --------------------------------------------------------------------------------------------------------
 
     def _find(self, now: float) -> bool:
@@ -117,8 +137,14 @@ class Standing:
             connected=self.health.connected,
             clock_known=patient or self.offset(now).offset_s is not None,
             gone=self._gone,
+            journal=self._gateway.dealing.journal.trouble,
+            trading=self._gateway.dealing.rules.halt.state,
         )
         return self.conditions.update(found, self._gateway.time_msc(now))
+
+    def reconsider(self, now: float) -> None:
+        """Something else than the terminal has changed."""
+        self._reconsider(now, clock=False)
 
     def _reconsider(self, now: float, clock: bool) -> None:
         """Follow the table where something has changed, and say so once."""

@@ -15,6 +15,7 @@ from bridge.errors import NotConnected
 from bridge.messages import FOREIGN
 from bridge.replies import Subscribed
 from bridge.session import link
+from bridge.starts import Starts
 from bridge.topics import Stream, TopicState
 
 if TYPE_CHECKING:
@@ -28,6 +29,8 @@ class Streams:
         self._gateway = gateway
         self._topics = gateway.topics
         self._proofs: list[str] = []
+        self._starts = Starts()
+        self._failures = Failures()
 
     def receive(self, frame: bytes, now: float) -> bool:
         """A frame from the XPUB socket. True when it is a subscription that should be put in force, or any unsubscription."""
@@ -66,20 +69,32 @@ class Streams:
     def start(self, topic: TopicState) -> None:
         """Have the session send a topic, if there is a session; otherwise it is asked once there is one."""
         topic.error = None
-        if self._gateway.attached:
+        if topic.name == "trade" and topic.kept is None:
+            topic.kept = self._gateway.dealing.last_trades()
+        if self._gateway.attached and (topic.name != "trade" or self._gateway.dealing.journal.known):
             topic.stream = Stream.STARTING
-            self._gateway.link.append(link.pack(link.StartStream(topic.stream_name, topic.resume())))
+            self._starts.add(topic, going_on=bool(topic.recent) or topic.kept is not None)
+            self._ask()
         else:
             topic.stream = Stream.IDLE
+
+    def _ask(self) -> None:
+        """Have the session begin with what comes next."""
+        for topic in self._starts.take():
+            self._gateway.link.append(link.pack(link.StartStream(topic.stream_name, topic.resume())))
 
     def _find(self, stream_name: str) -> TopicState | None:
         return self._topics.find(stream_name[:-1] if stream_name.endswith("*") else stream_name + "\0")
 
     def answered(self, message: link.Started | link.NotStarted, now: float) -> None:
         """The session has begun to send a topic, or cannot."""
+        self._starts.answered(message.topic)
         topic = self._find(message.topic)
-        if topic is None or topic.stream is not Stream.STARTING:
-            return
+        if topic is not None and topic.stream is Stream.STARTING:
+            self._settle(topic, message, now)
+        self._ask()
+
+    def _settle(self, topic: TopicState, message: link.Started | link.NotStarted, now: float) -> None:
         if isinstance(message, link.Started):
             topic.stream = Stream.LIVE
             if message.kept is not None:
@@ -92,7 +107,8 @@ class Streams:
             else:
                 topic.stream = Stream.FAILED
                 topic.error = error
-                self._gateway.log(f"cannot stream {topic.name}: {message.message}", now, topic=topic.name)
+                if self._failures.add(topic.name, message.message):
+                    self._gateway.log(f"cannot stream {topic.name}: {message.message}", now, topic=topic.name)
 
     def _know(self, topic: TopicState, packed: bytes | None, flags: int, now: float) -> None:
         """The newest state of a stream that has just started. It may have changed while there was no session: of a state that is
@@ -114,6 +130,8 @@ class Streams:
             topic = self._topics.find(name + "\0")
             if topic is not None:
                 topic.kept = state
+                if name == "trade":
+                    self._gateway.dealing.keep_trades(state)
 
     def restarted(self, now: float) -> None:
         """Have the session start every stream anew, each behind what it last sent."""
@@ -129,6 +147,9 @@ class Streams:
         topic = self._find(stream_name)
         if topic is not None:
             topic.foreign = 0
+        if topic is None or topic.stream is not Stream.STARTING:  # else it was started anew after that
+            self._starts.answered(stream_name)
+            self._ask()
 
     def forget(self) -> None:
         """What was published is another broker's. Each topic leaves one sequence out, so that subscribers see the break."""
@@ -137,23 +158,61 @@ class Streams:
                 topic.forget()
 
     def drop_unwanted(self, now: float) -> None:
-        """Have the session end the streams that nobody wants any more."""
+        """Have the session end the streams that nobody wants any more; once in each heartbeat."""
+        told = self._failures.take()
+        if told is not None:
+            self._gateway.log(told, now)
         for topic in self._topics.unwanted(now):
-            if topic.streamed and self._gateway.session_ready:  # also while it has no terminal: it would go on later
+            self._starts.withdraw(topic.stream_name)
+            failed = topic.stream is Stream.FAILED  # the session has nothing of it
+            if topic.streamed and not failed and self._gateway.session_ready:  # also without a terminal: it would go on later
                 self._gateway.link.append(link.pack(link.StopStream(topic.stream_name)))
             topic.stream = Stream.IDLE
             topic.kept = None
 
     def paused(self) -> None:
         """No stream is sent at present."""
+        self._starts.clear()
         for topic in self._topics:
             topic.foreign = 0
             if topic.stream in (Stream.LIVE, Stream.STARTING):
                 topic.stream = Stream.IDLE
 
+    def journal_opened(self) -> None:
+        """It is known up to where the events of `trade` were told: they can be started."""
+        topic = self._topics.find("trade\0")
+        if topic is not None and topic.stream is Stream.IDLE and topic in self._topics.wanted():
+            self.start(topic)
+
     def resumed(self) -> None:
-        """The session can be asked: every wanted topic is started, if it is not already."""
+        """The session can be asked: every wanted topic is started, if it is not already; those with something to go on with first,
+        then prefixes, which may cover them."""
         wanted = self._topics.wanted()
+        wanted.sort(key=lambda topic: (not topic.recent, not topic.exact))
         for topic in [*self._topics.followed(wanted), *wanted]:
             if topic.stream is not Stream.STARTING:
                 self.start(topic)
+
+
+class Failures:
+    """Streams that could not start: the first one is told at once, and of very many only how many they were."""
+
+    def __init__(self) -> None:
+        self._quiet = False
+        self._more = 0
+        self._last = ""
+
+    def add(self, name: str, why: str) -> bool:
+        """One more; whether it has to be told by itself."""
+        if not self._quiet:
+            self._quiet = True
+            return True
+        self._more += 1
+        self._last = f"{name}: {why}"
+        return False
+
+    def take(self) -> str | None:
+        """What has to be told of those since this was asked last."""
+        more, self._more = self._more, 0
+        self._quiet = bool(more)
+        return f"cannot stream {more:,} more topics; the last of them is {self._last}" if more else None

@@ -153,10 +153,11 @@ class TopicState:
         self.body, self.flags = None, 0
 
     def newest(self) -> Any:
-        """What a late joiner needs of the newest event: the last of its records, else all of it; nothing of what is not a state."""
+        """What a late joiner needs of the newest event: the last of its records, else all of it; of `trade` what is open; nothing
+        of what is not a state."""
         if isinstance(self.body, bytes):
             return self.body[-RECORD_BYTES:]
-        return None if self.name in ("trade", "log", "heartbeat") else self.body
+        return None if self.name in ("log", "heartbeat") else self.body
 
 
 class TopicTable:
@@ -234,7 +235,7 @@ class TopicTable:
 
     def unwanted(self, now: float) -> list[TopicState]:
         """The streams whose linger is over: nobody wants them any more; very many of them not all at once, for each is told to the
-        session. Topics that never had an event are forgotten.
+        session. Topics that never had an event or a state are forgotten.
 
         A topic that had some leaves one sequence out: what happens until its stream is started again is not published, and a
         subscriber who was only cut off, and comes back later than the linger, has to see that it missed something.
@@ -249,7 +250,7 @@ class TopicTable:
         known = set(wanted)
         over += [state for state in self.followed(over) if state not in known and not state.wire.startswith(prefixes)]
         for state in over:
-            if not state.sequence:
+            if not state.sequence and state.body is None:
                 del self._by_wire[state.wire]
             elif (state.resumed or state.name == "trade") and not state.wire.startswith(prefixes):  # no prefix goes on with it
                 state.break_off()

@@ -103,7 +103,7 @@ class Deal:
 class TradeRequest:
     """What to do (MQL5 `MqlTradeRequest`); a field that an `action` does not use stays at its default.
 
-    `deviation` is in points, `expiration` in server seconds. `type_filling` is 0 (fill or kill) when it is not given.
+    `deviation` is in points, `expiration` in server seconds. Without `type_filling` the bridge chooses one that the symbol allows.
     """
 
     action: Whole = 0
@@ -117,7 +117,7 @@ class TradeRequest:
     tp: Amount = 0.0
     deviation: Whole = 0
     type: Whole = 0
-    type_filling: Whole = 0
+    type_filling: Whole | None = None
     type_time: Whole = 0
     expiration: Whole = 0
     comment: Text = ""

@@ -29,11 +29,13 @@ from bridge.errors import (
 )
 from bridge.trading import TradeRequest
 from clients.blocking import Client
+from clients.bulk import BulkReport
 from clients.subscription import Subscription
 
 __all__ = [
     "BridgeError",
     "BridgeUnreachable",
+    "BulkReport",
     "Busy",
     "CallError",
     "Client",

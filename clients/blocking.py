@@ -5,47 +5,39 @@ from __future__ import annotations
 import os
 import socket
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
 from enum import Enum
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Final, Self, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Final, Self, TypeVar, Unpack, overload
 
 from bridge.errors import BridgeUnreachable, InvalidParameters, NotConnected, TimedOut
 from bridge.messages import (
-    CalcMargin,
-    CalcProfit,
-    CheckOrder,
-    FindSymbol,
-    GetAccount,
     GetConnectionHistory,
-    GetDeals,
-    GetHistoryOrders,
-    GetOrders,
-    GetPositions,
+    GetLimits,
     GetStatus,
-    GetSymbol,
-    GetTerminal,
-    GetTick,
+    Halt,
     Ping,
     Reconnect,
     Request,
-    SendOrder,
+    Resume,
 )
-from bridge.records import Account, Symbol, TerminalInfo
-from bridge.replies import ClockOffset, ConnectionState, FoundSymbol, OrderOutcome, Pong, Status
-from bridge.ticks import Tick, last_tick
-from bridge.trading import Deal, Order, OrderCheck, Position, TradeRequest
-from clients import history, orders
+from bridge.replies import ClockOffset, ConnectionState, LimitsInForce, OrderOutcome, Pong, Status, TradingState
+from clients import bulk, changes, history, holdings, market
+from clients import orders as trading
+from clients.arrays import Arrays
+from clients.changes import ClosingTerms
 from clients.driver import Driver
-from clients.history import Moment, Steps
-from clients.orders import Side
+from clients.history import Moment
+from clients.moments import server_span
+from clients.parts import Progress
 from clients.server_time import MeasuredTime, ServerTime, as_datetime, server_time
 from clients.session import Counters
 from clients.sockets import default_endpoint
 from clients.streams import QUEUE_LIMIT
 from clients.subscription import Subscription
+from clients.tasks import Ask, Steps, run, task
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -91,19 +83,27 @@ class Client:
         self.timeout_s = timeout_s
         self._driver = Driver(self.endpoint, self.name, socket.gethostname()[:64], timeout_s, on_turn)
 
-    def call(self, request: Request[R], *, timeout_s: float | None = None, request_id: str | None = None) -> R:
-        """Send any request of `bridge.messages` and wait for its result."""
-        return self._driver.call(request, self.timeout_s if timeout_s is None else timeout_s, request_id)
+    def call(
+        self,
+        request: Request[R],
+        *,
+        timeout_s: float | None = None,
+        request_id: str | None = None,
+        valid_for_s: float | None = None,
+    ) -> R:
+        """Send any request of `bridge.messages` and wait for its result. It is not begun later than `valid_for_s` from now, by
+        default 0.9 of `timeout_s`."""
+        wait_s = self.timeout_s if timeout_s is None else timeout_s
+        if valid_for_s is None:
+            return self._driver.call(request, wait_s, request_id)
+        return self._driver.call(request, wait_s, request_id, valid_for_s)
 
     def do(self, steps: Steps[R]) -> R:
-        """Go through a task of several requests (`clients.history`, `clients.orders`)."""
-        try:
-            request = next(steps)
-            while True:
-                request = steps.send(self.call(request))
-        except StopIteration as stop:
-            result: R = stop.value
-            return result
+        """Go through a task of several requests (`clients.tasks`)."""
+        return run(steps, self._ask)
+
+    def _ask(self, ask: Ask) -> Any:
+        return self.call(ask.request, timeout_s=ask.timeout_s, request_id=ask.request_id, valid_for_s=ask.valid_for_s)
 
     def __enter__(self) -> Self:
         return self
@@ -134,6 +134,19 @@ class Client:
         """Have the bridge read its configuration again, replace its session and attach anew, for every client: what ends `refused`
         and `suspended`, and accepts another account. Returns at once, with the state that this led to."""
         return self.call(Reconnect())
+
+    def halt(self, reason: str = "") -> TradingState:
+        """The kill switch, for every client: no order is sent any more that does more than reduce exposure, until `resume`, also
+        after a restart of the bridge. Positions and pending orders stay as they are."""
+        return self.call(Halt(reason))
+
+    def resume(self) -> TradingState:
+        """Trade on after `halt`."""
+        return self.call(Resume())
+
+    def limits(self, name: str | None = None) -> LimitsInForce:
+        """The limits on orders that hold for this client, or for one of another name."""
+        return self.call(GetLimits(name))
 
     @property
     def is_connected(self) -> bool:
@@ -200,34 +213,8 @@ class Client:
 
     # ---- account and market ------------------------------------------------------------------------------------------------------
 
-    def account(self) -> Account:
-        """The account."""
-        return self.call(GetAccount())
-
-    def terminal(self) -> TerminalInfo:
-        """The terminal."""
-        return self.call(GetTerminal())
-
-    def symbols(self, group: str | None = None) -> tuple[Symbol, ...]:
-        """All symbols, hidden ones too, or those whose names match `group` (`*USD*`; MQL5 group filter)."""
-        return self.do(history.symbols(group))
-
-    def symbol(self, symbol: str) -> Symbol:
-        """One symbol's properties. Raises `UnknownSymbol`."""
-        return self.call(GetSymbol(symbol))
-
-    def find_symbol(self, name: str) -> FoundSymbol:
-        """The symbol that a plain name (`EURUSD`, `gold`, `US500`) means at this broker, and why: its `symbol` is the name that all
-        other methods take, as in `bridge.tick(bridge.find_symbol("gold").symbol)`.
-
-        Raises `UnknownSymbol`, or `InvalidParameters` when several different instruments are equally near, rather than to guess;
-        their `details` have the `candidates`.
-        """
-        return self.call(FindSymbol(name))
-
-    def tick(self, symbol: str, *, fresh: bool = False) -> Tick:
-        """The last tick; with `fresh` the terminal is asked even where the bridge streams the symbol."""
-        return last_tick(self.call(GetTick(symbol, fresh)).record)
+    account, terminal = task(holdings.account), task(market.terminal)
+    symbols, symbol, find_symbol, tick = task(market.symbols), task(market.symbol), task(market.find_symbol), task(market.tick)
 
     def rates(
         self,
@@ -239,8 +226,12 @@ class Client:
         date_to: Moment | None = None,
         *,
         utc: bool | str = False,
+        progress: Progress | None = None,
     ) -> pd.DataFrame:
-        """Bars as a DataFrame (`clients.tables.rates_frame`), any number; which ones: see `clients.history.rates`.
+        """Bars as a DataFrame (`clients.tables.rates_frame`), any number; which ones: see `clients.history.rates_parts`.
+
+        Without rows (but with its columns) it says that the terminal has nothing there: what failed is raised. `progress(rows,
+        fraction)` is called as the parts come (`clients.parts.Progress`); what it raises ends the download.
 
         Index and dates are server time. With `utc=True` both are UTC, by the one offset that was measured last: it is not applied
         to anything before the last change of daylight saving, where it may be an hour wrong; `InvalidParameters` is raised then.
@@ -249,10 +240,8 @@ class Client:
         known. Bars of a day open at the server's midnight, whatever time of UTC that is.
         """
         told = self._server_time(utc) if utc else None
-        if told is not None:
-            date_from = history.moved(date_from, "date_from", told.server_msc)
-            date_to = history.moved(date_to, "date_to", told.server_msc)
-        chunks = self.do(history.rates(symbol, timeframe, count, start, date_from, date_to))
+        span = server_span(date_from, date_to, self.bridge_msc(), told)
+        chunks = self.arrays.fetch(history.rates_parts(symbol, timeframe, count, start, *span, progress=progress))
         from clients.tables import in_utc, rates_frame  # noqa: PLC0415 - pandas only when it is needed
 
         return rates_frame(chunks) if told is None else in_utc(rates_frame(chunks), told)
@@ -266,118 +255,52 @@ class Client:
         kind: history.Kind = "all",
         *,
         utc: bool | str = False,
+        progress: Progress | None = None,
     ) -> pd.DataFrame:
-        """Ticks as a DataFrame (`clients.tables.ticks_frame`), any number; which ones: see `clients.history.ticks`. Index and dates
-        are server time, or with `utc` UTC as for `rates`."""
+        """Ticks as a DataFrame (`clients.tables.ticks_frame`), any number; which ones: see `clients.history.ticks_parts`. Index and
+        dates are server time, or with `utc` UTC as for `rates`, and `progress` and what is empty as there."""
         told = self._server_time(utc) if utc else None
-        if told is not None:
-            date_from = history.moved(date_from, "date_from", told.server_msc)
-            date_to = history.moved(date_to, "date_to", told.server_msc)
-        chunks = self.do(history.ticks(symbol, date_from, date_to, count, kind))
+        span = server_span(date_from, date_to, self.bridge_msc(), told)
+        chunks = self.arrays.fetch(history.ticks_parts(symbol, *span, count, kind, progress=progress))
         from clients.tables import in_utc, ticks_frame  # noqa: PLC0415 - pandas only when it is needed
 
         return ticks_frame(chunks) if told is None else in_utc(ticks_frame(chunks), told)
 
+    @property
+    def arrays(self) -> Arrays:
+        """`rates` and `ticks` as numpy arrays of the terminal's own records."""
+        return Arrays(self.timeout_s, self._driver, self.bridge_msc)
+
     # ---- what is in the account --------------------------------------------------------------------------------------------------
 
-    def positions(self, symbol: str | None = None, *, ticket: int | None = None) -> tuple[Position, ...]:
-        """Open positions, of all symbols or of one."""
-        return self.call(GetPositions(ticket=ticket, symbol=symbol)).positions
-
-    def orders(self, symbol: str | None = None, *, ticket: int | None = None) -> tuple[Order, ...]:
-        """Pending orders, of all symbols or of one."""
-        return self.call(GetOrders(ticket=ticket, symbol=symbol)).orders
-
-    def deals(self, start: Moment | None = None, end: Moment | None = None, *, position: int | None = None) -> tuple[Deal, ...]:
-        """Deals done from `start` to `end`, both included (default: all), or those of one `position`."""
-        if position is not None:
-            return self.call(GetDeals(position=position)).deals
-        return self.call(GetDeals(*history.seconds_range(start, end))).deals
-
-    def history_orders(
-        self, start: Moment | None = None, end: Moment | None = None, *, position: int | None = None
-    ) -> tuple[Order, ...]:
-        """Orders done from `start` to `end`, both included (default: all), or those of one `position`."""
-        if position is not None:
-            return self.call(GetHistoryOrders(position=position)).orders
-        return self.call(GetHistoryOrders(*history.seconds_range(start, end))).orders
+    positions, positions_frame = task(holdings.positions), task(holdings.positions_frame)
+    orders, orders_frame = task(holdings.orders), task(holdings.orders_frame)
+    deals, deals_frame = task(holdings.deals), task(holdings.deals_frame)
+    history_orders, history_orders_frame = task(holdings.history_orders), task(holdings.history_orders_frame)
 
     # ---- trading -----------------------------------------------------------------------------------------------------------------
 
-    def order(self, request: TradeRequest | Mapping[str, Any], *, request_id: str | None = None) -> OrderOutcome:
-        """Send a trade request. Raises `OrderRejected` when it was refused and nothing was executed.
-
-        Its id is the order's identity. After `OutcomeUnknown` (whose `request_id` has it) the same request with the same id asks
-        the bridge what became of it.
-        """
-        return self.call(SendOrder(orders.trade_request(request)), request_id=request_id)
-
-    def check(self, request: TradeRequest | Mapping[str, Any]) -> OrderCheck:
-        """Would the terminal accept this request? `retcode` 0 says yes. Nothing is placed."""
-        return self.call(CheckOrder(orders.trade_request(request)))
-
-    def buy(
-        self,
-        symbol: str,
-        volume: float,
-        *,
-        sl: float | None = None,
-        tp: float | None = None,
-        comment: str = "",
-        magic: int = 0,
-        deviation: int = 0,
-    ) -> OrderOutcome:
-        """Buy at the market. `sl` and `tp` are prices, `deviation` is in points (used in instant execution only)."""
-        return self.order(
-            self.do(orders.market_order("buy", symbol, volume, sl=sl, tp=tp, comment=comment, magic=magic, deviation=deviation))
-        )
-
-    def sell(
-        self,
-        symbol: str,
-        volume: float,
-        *,
-        sl: float | None = None,
-        tp: float | None = None,
-        comment: str = "",
-        magic: int = 0,
-        deviation: int = 0,
-    ) -> OrderOutcome:
-        """Sell at the market; terms as for `buy`."""
-        return self.order(
-            self.do(orders.market_order("sell", symbol, volume, sl=sl, tp=tp, comment=comment, magic=magic, deviation=deviation))
-        )
+    order, check, margin, profit = task(trading.order), task(trading.check), task(trading.margin), task(trading.profit)
+    buy, sell, close_by = task(trading.buy), task(trading.sell), task(changes.close_by)
+    buy_limit, sell_limit = task(trading.buy_limit), task(trading.sell_limit)
+    buy_stop, sell_stop = task(trading.buy_stop), task(trading.sell_stop)
+    buy_stop_limit, sell_stop_limit = task(trading.buy_stop_limit), task(trading.sell_stop_limit)
+    modify, cancel = task(changes.modify), task(changes.cancel)
+    close_all, cancel_all, reverse = task(bulk.close_all), task(bulk.cancel_all), task(bulk.reverse)
 
     @overload
     def close(self) -> None: ...
 
     @overload
-    def close(self, ticket: int, volume: float | None = None, *, comment: str = "", deviation: int = 0) -> OrderOutcome: ...
+    def close(self, ticket: int, volume: float | None = None, **terms: Unpack[ClosingTerms]) -> OrderOutcome: ...
 
     def close(
-        self, ticket: int | _Nothing = _NOTHING, volume: float | None = None, *, comment: str = "", deviation: int = 0
+        self, ticket: int | _Nothing = _NOTHING, volume: float | None = None, **terms: Unpack[ClosingTerms]
     ) -> OrderOutcome | None:
         """With a ticket: close that position, all of it or `volume` of it. Without: end this client (what `with` does)."""
-        if ticket is _NOTHING:
-            if volume is not None:
-                raise InvalidParameters("a volume was given, but no ticket", field="ticket")
-            self._driver.close()
-            return None
-        return self.order(self.do(orders.closing(ticket, volume, comment=comment, deviation=deviation)))
-
-    def modify(self, ticket: int, *, sl: float | None = None, tp: float | None = None, price: float | None = None) -> OrderOutcome:
-        """Change the levels of a position, or levels and price of a pending order; None keeps what is, 0.0 takes a level away."""
-        return self.order(self.do(orders.modification(ticket, sl, tp, price)))
-
-    def cancel(self, ticket: int) -> OrderOutcome:
-        """Remove a pending order."""
-        return self.order(self.do(orders.cancellation(ticket)))
-
-    def margin(self, side: Side, symbol: str, volume: float, price: float | None = None) -> float:
-        """Margin that a market order would need, in the account's currency; at the present price unless one is given."""
-        at = self.do(orders.market_price(side, symbol)) if price is None else price
-        return self.call(CalcMargin(orders.side_of(side), symbol, volume, at)).value
-
-    def profit(self, side: Side, symbol: str, volume: float, price_open: float, price_close: float) -> float:
-        """Profit of a position between two prices, in the account's currency."""
-        return self.call(CalcProfit(orders.side_of(side), symbol, volume, price_open, price_close)).value
+        if ticket is not _NOTHING:
+            return self.do(changes.close(ticket, volume, **terms))
+        if volume is not None or terms:
+            raise InvalidParameters("terms of a closing were given, but no ticket", field="ticket", rule="ticket", nearest=None)
+        self._driver.close()
+        return None

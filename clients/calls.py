@@ -20,7 +20,7 @@ class Call(Generic[R]):
     """A request, its id, and later its result or its error. `deadline_s` is on the session's clock, `deadline_msc` on the
     bridge's."""
 
-    __slots__ = ("_error", "_result", "deadline_s", "done", "frame", "id", "on_done", "request", "sent_s", "timeout_s")
+    __slots__ = ("_error", "_result", "deadline_s", "done", "frame", "id", "on_done", "request", "sent_s", "timeout_s", "views")
 
     def __init__(
         self,
@@ -40,6 +40,7 @@ class Call(Generic[R]):
         self.timeout_s = timeout_s
         self.sent_s: float | None = None
         self.done = False
+        self.views = False
         self.on_done = on_done
         self._result: Any = None
         self._error: BridgeError | None = None

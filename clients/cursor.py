@@ -16,7 +16,8 @@ from bridge.errors import MalformedMessage
 from bridge.messages import LATE, PROTOCOL_VERSION
 from bridge.ticks import RECORD_BYTES, TIME_BYTES
 from clients.events import Bars, Gap, Item, Ticks, maker
-from clients.place import RECENT_BARS, RECENT_TICKS, Recent, prune
+from clients.place import RECENT_BARS, RECENT_TICKS, Recent, prune, second_of
+from clients.repeats import Repeats
 
 if TYPE_CHECKING:
     from clients.streams import Feed
@@ -34,7 +35,7 @@ class Cursor:
 
     __slots__ = (
         "_behind", "_held", "_next", "_until",
-        "ahead", "epoch", "family", "feed", "healing", "make", "reason", "recent", "sequence", "symbol", "topic", "torn",
+        "epoch", "family", "feed", "healing", "make", "reason", "recent", "repeats", "sequence", "symbol", "topic", "torn",
     )  # fmt: skip
 
     def __init__(self, topic: str, feed: Feed) -> None:
@@ -51,7 +52,7 @@ class Cursor:
         self.recent: Recent | None = None  # the newest events, where a place in the terminal's history can be told from them
         if self.family in ("tick", "bar"):
             self.recent = deque(maxlen=RECENT_TICKS if self.family == "tick" else RECENT_BARS)
-        self.ahead: deque[bytes] = deque()  # records that were delivered, and will be published again
+        self.repeats = Repeats(RECORD_BYTES if self.family == "tick" else TIME_BYTES)
         self._next = -1  # the number that needs no second look; -1 while there is none
         self._held: deque[Event] | None = deque()  # events that wait for the snapshot, or for what is missing before them
         self._until = 0  # the newest number that is known of and was not kept
@@ -61,8 +62,8 @@ class Cursor:
 
     def receive(self, event: Event) -> None:
         """An event of this topic, of the bridge's present epoch."""
-        _, epoch, sequence, _, _, _ = event
-        if sequence != self._next or epoch != self.epoch:
+        _, epoch, sequence, _, flags, _ = event
+        if sequence != self._next or epoch != self.epoch or flags & LATE:
             self._receive_irregular(event)
             return
         try:
@@ -93,6 +94,7 @@ class Cursor:
             or epoch != present
             or epoch != self.epoch
             or version != PROTOCOL_VERSION
+            or flags & LATE
             or self.symbol is None
             or self.recent is None
             or not records
@@ -134,23 +136,14 @@ class Cursor:
             self.feed.counters.malformed += 1
             return False
         self.sequence = event.sequence
-        if self.ahead and isinstance(item, Ticks | Bars) and not item.flags & LATE:
-            records = self._without_known(item.records)
+        if isinstance(item, Ticks | Bars) and (self.repeats.ahead or item.flags & LATE):
+            without = self.repeats.without_inserted if item.flags & LATE else self.repeats.without_ahead
+            records = without(item.records)
             if not records:
                 return True
             item = self.make(event._replace(body=records), False)
         self.put(item)
         return True
-
-    def _without_known(self, records: memoryview) -> memoryview:
-        """A bar that comes again may have been corrected: it is known by its time."""
-        ahead, width = self.ahead, RECORD_BYTES if self.family == "tick" else TIME_BYTES
-        for at in range(0, len(records), RECORD_BYTES):
-            if not ahead or records[at : at + width] != ahead[0][:width]:
-                ahead.clear()
-                return records[at:]
-            ahead.popleft()
-        return records[:0]
 
     def put(self, item: Item) -> None:
         """Queue an event, and remember it where it tells a place."""
@@ -160,7 +153,7 @@ class Cursor:
 
     def go_on(self) -> None:
         """From now on the event after `sequence` is the next."""
-        self._next = -1 if self.sequence is None or self._held is not None or self.ahead else self.sequence + 1
+        self._next = -1 if self.sequence is None or self._held is not None or self.repeats.ahead else self.sequence + 1
 
     # ---- what is missing ---------------------------------------------------------------------------------------------------------
 
@@ -172,8 +165,9 @@ class Cursor:
             return
         if self.sequence is None:
             return
-        if self.recent is not None:
+        if self.recent:
             prune(self.recent)
+            self.repeats.pass_by(second_of(self.recent[-1].records, -RECORD_BYTES))
         if self._behind is not None and self._behind > self.sequence:
             until, self._behind = self._behind, None
             self._open("heartbeat", until)
@@ -189,7 +183,7 @@ class Cursor:
         self.feed.heal(self)
 
     def _overflow(self, sequence: int) -> None:
-        self.feed.counters.overflowed += 1
+        self.feed.overflow()
         self._open("overflow", sequence)
 
     def _keep(self, held: deque[Event], event: Event) -> None:
@@ -198,7 +192,10 @@ class Cursor:
             held.append(event)
         else:
             self._until = max(self._until, event.sequence)
-            self.feed.counters.overflowed += 1
+            if self.feed.room > 0:
+                self.feed.counters.overflowed += 1
+            else:
+                self.feed.overflow()
         if self.torn:
             self.feed.heal(self)
 
@@ -214,7 +211,7 @@ class Cursor:
         if held and held[0].sequence == self.sequence + 1:  # no room: the bridge has them, too
             self.reason = "overflow"
             self._until = max(self._until, held[-1].sequence)
-            feed.counters.overflowed += len(held)
+            feed.overflow(len(held))
             held.clear()
         last = held[0].sequence - 1 if held else self._until
         if last > self.sequence:
@@ -270,7 +267,7 @@ class Cursor:
         self._next = -1
         self._until = 0
         self._behind = None
-        self.ahead.clear()
+        self.repeats.clear()
         if self.recent:
             self.torn = True
             return

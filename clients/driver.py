@@ -8,14 +8,14 @@ import threading
 import time
 from collections.abc import Callable
 from itertools import count
-from typing import TypeVar
+from typing import Any, TypeVar
 from uuid import uuid4
 
 import zmq
 
 from bridge.errors import CallError, TimedOut
 from bridge.messages import Hello, Request
-from clients.calls import unreachable
+from clients.calls import Call, unreachable
 from clients.session import ClientSession
 from clients.sockets import NOBLOCK, POLLIN, QUICK_MS, Sockets
 from clients.streams import Feed
@@ -63,26 +63,47 @@ class Driver:
             self._sockets.close()
             raise
 
-    def call(self, request: Request[R], timeout_s: float, request_id: str | None) -> R:
-        """Send a request and wait for its result."""
+    def call(self, request: Request[R], timeout_s: float, request_id: str | None, valid_for_s: float | None = None) -> R:
+        """Send a request and wait for its result; it is not begun later than `valid_for_s` from now."""
         self.check()
-        call = self.session.call(request, time.monotonic(), timeout_s, request_id=request_id)
+        call = self.session.call(request, time.monotonic(), timeout_s, request_id=request_id, valid_for_s=valid_for_s)
         if timeout_s > 2 * QUICK_MS / 1e3 and not self._flush():
             self._quick_reply()
         while not call.done:
             self._step(LONGEST_WAIT_S)
         return call.result()
 
-    def _quick_reply(self) -> None:
-        """Wait a little for a reply alone; the events have their turn when none comes, or when they have waited for long enough."""
+    def begin(self, request: Request[R], timeout_s: float, request_id: str | None) -> Call[R]:
+        """Send a request without waiting for its result. Records in it stay in the frame they came in."""
+        self.check()
+        call = self.session.call(request, time.monotonic(), timeout_s, request_id=request_id, views=True)
+        self._flush()
+        return call
+
+    def wait(self, call: Call[R]) -> R:
+        """Wait for the result of what was begun."""
+        while not call.done:
+            self.check()
+            if self._flush() or not self._quick_reply(large=True):
+                self._step(LONGEST_WAIT_S)
+        return call.result()
+
+    def forget(self, call: Call[Any]) -> None:
+        """Nobody wants the result of what was begun any more."""
+        self.session.forget(call)
+
+    def _quick_reply(self, *, large: bool = False) -> bool:
+        """Wait a little for a reply alone, and say whether one came; the events have their turn when none comes, or when they have
+        waited for long enough."""
         try:
-            frame = self._sockets.requests.recv()
+            frame = self._sockets.requests.recv(copy=False).buffer if large else self._sockets.requests.recv()
         except zmq.Again:
-            return
+            return False
         now = time.monotonic()
         self.session.receive_reply(frame, now)
         if now - self._stepped_s > QUICK_MS / 1e3:
             self._step(0.0)
+        return True
 
     def subscribe(self, topics: tuple[str, ...], timeout_s: float, queue_limit: int) -> Feed:
         """Subscribe and wait until it is in force."""

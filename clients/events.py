@@ -11,12 +11,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, Literal
 
-from msgspec import Struct
+from msgspec import MsgspecError, Struct
+from msgspec.msgpack import Decoder
 
 from bridge.codec import Event, decode_body
 from bridge.errors import MalformedMessage
 from bridge.records import Account
-from bridge.replies import Book, ConnectionState, LogRecord, TradeEvent
+from bridge.replies import Book, ConnectionState, LogRecord, TradeEvent, TradeSnapshot
 from bridge.replies import Heartbeat as HeartbeatBody
 from bridge.ticks import RECORD_BYTES, Bar, Tick, iter_bars, iter_ticks, last_tick
 
@@ -104,9 +105,16 @@ class Connection(Envelope, frozen=True, gc=False):
 
 
 class TradeUpdate(Envelope, frozen=True, gc=False):
-    """A position or an order appeared, changed or went."""
+    """Something happened on the account, whoever did it: to an order, a position, the account's terms, or a deal was made."""
 
     trade: TradeEvent
+
+
+class OpenTrades(Envelope, frozen=True, gc=False):
+    """What a subscription to `trade` begins with, and begins anew with after a `Gap`: `open.positions` and `open.orders` as the
+    bridge last saw them. Each `TradeUpdate` after it changes one of them."""
+
+    open: TradeSnapshot
 
 
 class AccountUpdate(Envelope, frozen=True, gc=False):
@@ -161,7 +169,26 @@ class Gap(Struct, frozen=True, gc=False):
     missing: int | None
 
 
-Item = Ticks | Bars | Connection | TradeUpdate | AccountUpdate | BookUpdate | LogLine | Heartbeat | Other | Gap
+class Stale(Envelope, frozen=True, gc=False):
+    """A topic of ticks is silent for `age_s` seconds while its market is open; up to `expected_s` would be nothing unusual. Made by
+    the client, with the sequence of the newest event; only where it is asked for (`Subscription.tell_stale`)."""
+
+    topic: str
+    age_s: float
+    expected_s: float
+
+
+class Fresh(Envelope, frozen=True, gc=False):
+    """A topic that was `Stale` goes on; it was silent for so long."""
+
+    topic: str
+    silent_s: float
+
+
+Item = (
+    Ticks | Bars | Connection | OpenTrades | TradeUpdate | AccountUpdate | BookUpdate | LogLine | Heartbeat | Other
+    | Gap | Stale | Fresh
+)  # fmt: skip
 """Everything that a subscription can yield."""
 Maker = Callable[[Event, bool], Item]
 
@@ -182,6 +209,8 @@ def maker(topic: str) -> Maker:
     wrapper = _WRAPPERS.get(family)
 
     def make(event: Event, snapshot: bool) -> Item:
+        if snapshot and family == "trade":
+            return _open_trades(event)
         body = decode_body(event)
         _, epoch, sequence, time_us, flags, _ = event
         if wrapper is None:
@@ -189,6 +218,17 @@ def maker(topic: str) -> Maker:
         return wrapper(epoch, sequence, time_us, flags, snapshot, body)
 
     return make
+
+
+_decode_trades = Decoder(TradeSnapshot).decode
+
+
+def _open_trades(event: Event) -> OpenTrades:
+    _, epoch, sequence, time_us, flags, body = event
+    try:
+        return OpenTrades(epoch, sequence, time_us, flags, True, _decode_trades(body))
+    except (MsgspecError, ValueError, RecursionError) as error:
+        raise MalformedMessage(f"not a snapshot of {event.topic}: {error}") from None
 
 
 def _tick_maker(symbol: str) -> Maker:

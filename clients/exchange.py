@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import OrderedDict, deque
 from collections.abc import Callable
 from typing import Any, TypeVar
@@ -27,8 +28,9 @@ class Exchange:
         self._client_id = client_id
         self._new_id = new_id
         self._calls: dict[str, Call[Any]] = {}
-        self._finished: OrderedDict[str, bool] = OrderedDict()  # id: whether it was answered
+        self._finished: OrderedDict[str, bool | None] = OrderedDict()  # id: whether it was answered, None if it need not be
         self._outgoing: deque[Call[Any]] = deque()
+        self._soonest_s = math.inf  # no deadline is earlier
 
     def call(
         self,
@@ -40,9 +42,10 @@ class Exchange:
         on_done: Callable[[Call[R]], None] | None,
         *,
         first: bool = False,
+        views: bool = False,
     ) -> Call[R]:
-        """Queue a request, with `first` before everything else that waits. Raises `InvalidParameters` for one that cannot
-        travel."""
+        """Queue a request, with `first` before everything else that waits; `views` as for `bridge.codec.decode_result`. Raises
+        `InvalidParameters` for one that cannot travel."""
         call_id = request_id or self._new_id()
         if call_id in self._calls:
             raise InvalidParameters(f"request {call_id} is still waiting for its answer", request_id=call_id)
@@ -55,8 +58,10 @@ class Exchange:
             client_id=self._client_id,
             on_done=on_done,
         )
+        call.views = views
         self._finished.pop(call_id, None)
         self._calls[call_id] = call
+        self._soonest_s = min(self._soonest_s, call.deadline_s)
         if first:
             self._outgoing.appendleft(call)
         else:
@@ -78,13 +83,11 @@ class Exchange:
         """The call that a reply belongs to; it does not wait any more."""
         call = self._calls.pop(call_id, None)
         if call is None:
-            answered = self._finished.get(call_id)
-            if answered is None:
+            if call_id not in self._finished:
                 self.unknown += 1
-            elif answered:
-                self.duplicate += 1
-            else:
-                self.late += 1
+            elif (answered := self._finished[call_id]) is not None:
+                self.duplicate += answered
+                self.late += not answered
         else:
             self._finish(call_id, answered=True)
         return call
@@ -92,7 +95,7 @@ class Exchange:
     def settle(self, call: Call[Any], reply: ReplyMessage) -> None:
         """Give a call its reply."""
         try:
-            result = decode_result(call.request.method, reply)
+            result = decode_result(call.request.method, reply, views=call.views)
         except MalformedMessage as error:
             if reply.error is None:
                 self.malformed += 1
@@ -104,7 +107,7 @@ class Exchange:
         else:
             call.succeed(result)
 
-    def _finish(self, call_id: str, *, answered: bool) -> None:
+    def _finish(self, call_id: str, *, answered: bool | None) -> None:
         self._finished[call_id] = answered
         if len(self._finished) > REMEMBERED:
             self._finished.popitem(last=False)
@@ -115,11 +118,20 @@ class Exchange:
         self._finish(call.id, answered=False)
         call.fail(error)
 
+    def forget(self, call: Call[Any]) -> None:
+        """Nobody wants the answer of a call any more; it may come."""
+        if self._calls.pop(call.id, None) is not None:
+            self._finish(call.id, answered=None)
+            call.done = True
+
     def next_deadline(self) -> float | None:
         """When the next call has waited for long enough."""
         return min((call.deadline_s for call in self._calls.values()), default=None)
 
     def on_time(self, now: float) -> None:
         """Give up those that have."""
+        if now < self._soonest_s:
+            return
         for call in [call for call in self._calls.values() if call.deadline_s <= now]:
             self.end(call, silence(call, self._endpoint))
+        self._soonest_s = min((call.deadline_s for call in self._calls.values()), default=math.inf)

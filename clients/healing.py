@@ -93,7 +93,7 @@ def _by_replay(cursor: Cursor, bridge: Bridge, first: int, last: int) -> Steps:
     except BridgeError:
         cursor.lose(last)
         return
-    if found.missing and cursor.family in STATES:
+    if found.missing and (cursor.family in STATES or cursor.family == "trade"):
         yield from _by_state(cursor, bridge, last)
         return
     if found.missing and cursor.recent:
@@ -107,9 +107,11 @@ def _by_replay(cursor: Cursor, bridge: Bridge, first: int, last: int) -> Steps:
 
 
 def _by_state(cursor: Cursor, bridge: Bridge, last: int) -> Steps:
-    """What the state was before does not matter: go on with the newest."""
+    """What a state was before does not matter: go on with the newest. What happened on the account does: it is told as lost."""
     try:
-        snapshot = yield from _snapshot(cursor.topic)
+        snapshot = yield from _snapshot(cursor.topic, stateless=cursor.family not in STATES)
+        if cursor.family not in STATES:
+            cursor.lose(max(last, snapshot.sequence))
         splice(cursor, snapshot, bridge.epoch, bridge.time_us)
     except BridgeError:
         cursor.lose(last)
@@ -140,8 +142,8 @@ def _by_history(cursor: Cursor, bridge: Bridge) -> Generator[Request[Any] | Paus
     return snapshot, False
 
 
-def _snapshot(topic: str) -> Generator[Request[Any] | Pause, Any, TopicSnapshot]:
-    """A snapshot with a state, of a stream that runs."""
+def _snapshot(topic: str, *, stateless: bool = False) -> Generator[Request[Any] | Pause, Any, TopicSnapshot]:
+    """A snapshot of a stream that runs; with a state, unless it may be `stateless`."""
     waits = iter(EMPTY_S)
     while True:
         snapshots = (yield GetSnapshot((topic,), rows=True)).topics
@@ -150,7 +152,7 @@ def _snapshot(topic: str) -> Generator[Request[Any] | Pause, Any, TopicSnapshot]
         snapshot: TopicSnapshot = snapshots[0]
         if snapshot.pending:
             yield Pause(PENDING_S, session=True)
-        elif not has_state(snapshot):
+        elif not stateless and not has_state(snapshot):
             yield Pause(next(waits, EMPTY_S[-1]))
         else:
             return snapshot

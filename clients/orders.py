@@ -1,179 +1,217 @@
-"""Trade requests as the terminal wants them, made from what is known of the symbol, and the symbol that a person means.
+"""Orders as people think of them: each a task of one or two requests, for every client the same.
 
-Sources: MQL5 `MqlTradeRequest`, `ENUM_ORDER_TYPE_FILLING`, `ENUM_SYMBOL_TRADE_EXECUTION`.
+What is not given is left to the bridge: it chooses the filling mode, takes the market's price where a deal needs one, and checks
+all against the symbol before anything is sent (`docs/protocol.md`, section order).
+
+Sources: MQL5 `MqlTradeRequest`, `ENUM_TRADE_REQUEST_ACTIONS`, `ENUM_ORDER_TYPE`, `ENUM_ORDER_TYPE_TIME`.
 """
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Mapping
-from dataclasses import fields, replace
-from typing import Any, Literal
+from datetime import datetime
+from typing import Any, Literal, TypedDict, Unpack
 
-from bridge.errors import InvalidParameters, TryAgain
-from bridge.messages import GetOrders, GetPositions, GetSymbol, GetTick
-from bridge.mt5api.constants import (
-    ORDER_FILLING_FOK,
-    ORDER_FILLING_IOC,
-    ORDER_FILLING_RETURN,
-    ORDER_TYPE_BUY,
-    SYMBOL_TRADE_EXECUTION_MARKET,
-    TRADE_ACTION_DEAL,
-    TRADE_ACTION_MODIFY,
-    TRADE_ACTION_REMOVE,
-    TRADE_ACTION_SLTP,
-)
-from bridge.records import Symbol
-from bridge.ticks import Tick, last_tick
-from bridge.trading import Order, Position, TradeRequest
-from clients.history import Steps
+from bridge.errors import TryAgain
+from bridge.messages import CalcMargin, CalcProfit, CheckOrder, GetTick, SendOrder
+from bridge.mt5api import constants as mt5
+from bridge.replies import OrderOutcome
+from bridge.ticks import last_tick
+from bridge.trading import OrderCheck, TradeRequest
+from clients.coercion import amount, known, refused, text, trade_request
+from clients.moments import server_msc
+from clients.tasks import Ask, Steps
 
 Side = Literal["buy", "sell"]
 SIDES: dict[str, Literal[0, 1]] = {"buy": 0, "sell": 1}
 """`ORDER_TYPE_BUY` and `ORDER_TYPE_SELL`."""
-_FOK_ALLOWED, _IOC_ALLOWED = 1, 2
-_FIELDS: dict[str, type] = {field.name: type(field.default) for field in fields(TradeRequest)}
-_TYPES = tuple(_FIELDS.values())
-_values = operator.attrgetter(*_FIELDS)
 
 
-def trade_request(request: TradeRequest | Mapping[str, Any]) -> TradeRequest:
-    """A trade request from a mapping of its fields, or from one that was made with numpy's numbers. Raises `InvalidParameters`."""
-    if type(request) is TradeRequest and tuple(map(type, _values(request))) == _TYPES:
-        return request
-    given = {name: getattr(request, name) for name in _FIELDS} if isinstance(request, TradeRequest) else dict(request)
-    unknown = sorted(map(str, given.keys() - _FIELDS.keys()))
-    if unknown:
-        raise InvalidParameters(f"a trade request has no field {unknown[0]!r}", next_step="check the spelling", field=unknown[0])
-    values: dict[str, Any] = {}
-    for name, value in given.items():
-        kind = _FIELDS[name]
-        try:
-            if kind is str and not isinstance(value, str):
-                raise TypeError
-            values[name] = operator.index(value) if kind is int else kind(value)
-        except (TypeError, ValueError):
-            raise InvalidParameters(f"{name} must be of type {kind.__name__}, not {value!r}", field=name) from None
-    return TradeRequest(**values)
+class Sending(TypedDict, total=False):
+    """How an order is sent. `request_id`: its identity; the same order with the same id is never sent twice, and is answered with
+    what became of it. `valid_for_s`: not begun later than so many seconds from now (by default 0.9 of `timeout_s`). `timeout_s`:
+    how long its answer is waited for."""
+
+    request_id: str | None
+    valid_for_s: float | None
+    timeout_s: float | None
 
 
-def filling(symbol: Symbol) -> int:
-    """A filling mode that the symbol allows for market orders: fill or kill, else immediate or cancel, else return.
+class Terms(Sending, total=False):
+    """What an order at the market may have beside its volume. `sl` and `tp` are prices. `price` and `deviation`, in points, count
+    in request and instant execution only; without `price` it is the market's at the moment of sending."""
 
-    `symbol.filling_mode` has bit 1 for fill or kill and bit 2 for immediate or cancel; `return` is never allowed in market
-    execution.
+    sl: float | None
+    tp: float | None
+    price: float | None
+    deviation: int
+    comment: str
+    magic: int
+    type_filling: int | None
+
+
+class PendingTerms(Sending, total=False):
+    """What a pending order may have beside its price. `expiration` is a moment of server time, or `"day"` for its end."""
+
+    sl: float | None
+    tp: float | None
+    expiration: datetime | float | Literal["day"] | None
+    comment: str
+    magic: int
+    type_filling: int | None
+
+
+SENDING = tuple(Sending.__annotations__)
+_TERMS = tuple(Terms.__annotations__)
+_PENDING = tuple(PendingTerms.__annotations__)
+
+
+# ---- one order -------------------------------------------------------------------------------------------------------------------
+
+
+def order(request: TradeRequest | Mapping[str, Any], **sending: Unpack[Sending]) -> Steps[OrderOutcome]:
+    """Send a trade request. Raises `InvalidParameters` when it breaks a rule and `OrderRejected` when it was refused; then nothing
+    was executed.
+
+    Its id is the order's identity. After `OutcomeUnknown` (whose `request_id` has it) the same request with the same id asks the
+    bridge what became of it.
     """
-    if symbol.filling_mode & _FOK_ALLOWED:
-        return ORDER_FILLING_FOK
-    if symbol.filling_mode & _IOC_ALLOWED:
-        return ORDER_FILLING_IOC
-    return ORDER_FILLING_FOK if symbol.trade_exemode == SYMBOL_TRADE_EXECUTION_MARKET else ORDER_FILLING_RETURN
+    known(sending, SENDING, "the sending of an order")
+    outcome: OrderOutcome = yield ask(trade_request(request), sending)
+    return outcome
 
 
-def _price(tick: Tick, side: int, symbol: str) -> float:
-    price = tick.ask if side == ORDER_TYPE_BUY else tick.bid
-    if not price > 0:
-        raise TryAgain(f"{symbol} has no price yet", next_step="wait for its first tick", symbol=symbol)
-    return price
+def check(request: TradeRequest | Mapping[str, Any]) -> Steps[OrderCheck]:
+    """Would the terminal accept this request? `retcode` 0 says yes. Nothing is placed."""
+    found: OrderCheck = yield CheckOrder(trade_request(request))
+    return found
+
+
+def ask(request: TradeRequest, sending: Mapping[str, Any]) -> Ask:
+    """The request of an order, with how it is sent."""
+    return Ask(
+        SendOrder(request),
+        request_id=sending.get("request_id"),
+        timeout_s=_seconds(sending, "timeout_s"),
+        valid_for_s=_seconds(sending, "valid_for_s"),
+    )
+
+
+def _seconds(sending: Mapping[str, Any], field: str) -> float | None:
+    value = sending.get(field)
+    if value is None:
+        return None
+    seconds = amount(value, field)
+    if not seconds > 0:
+        raise refused("number", field, value, None, "it would be over before it is sent")
+    return seconds
+
+
+# ---- at the market ---------------------------------------------------------------------------------------------------------------
+
+
+def buy(symbol: str, volume: float, **terms: Unpack[Terms]) -> Steps[OrderOutcome]:
+    """Buy at the market (`Terms`)."""
+    outcome: OrderOutcome = yield ask(market_order("buy", symbol, volume, **terms), terms)
+    return outcome
+
+
+def sell(symbol: str, volume: float, **terms: Unpack[Terms]) -> Steps[OrderOutcome]:
+    """Sell at the market (`Terms`)."""
+    outcome: OrderOutcome = yield ask(market_order("sell", symbol, volume, **terms), terms)
+    return outcome
+
+
+def market_order(side: str, symbol: str, volume: float, **terms: Unpack[Terms]) -> TradeRequest:
+    """The request of an order at the market."""
+    known(terms, _TERMS, "an order at the market")
+    fields = {name: value for name, value in terms.items() if name not in SENDING and value is not None}
+    return trade_request({"action": mt5.TRADE_ACTION_DEAL, "symbol": symbol, "volume": volume, "type": side_of(side), **fields})
+
+
+# ---- pending ---------------------------------------------------------------------------------------------------------------------
+
+
+def buy_limit(symbol: str, volume: float, price: float, **terms: Unpack[PendingTerms]) -> Steps[OrderOutcome]:
+    """Buy when the ask has fallen to `price` (`PendingTerms`)."""
+    return _pending(mt5.ORDER_TYPE_BUY_LIMIT, symbol, volume, price, None, terms)
+
+
+def sell_limit(symbol: str, volume: float, price: float, **terms: Unpack[PendingTerms]) -> Steps[OrderOutcome]:
+    """Sell when the bid has risen to `price` (`PendingTerms`)."""
+    return _pending(mt5.ORDER_TYPE_SELL_LIMIT, symbol, volume, price, None, terms)
+
+
+def buy_stop(symbol: str, volume: float, price: float, **terms: Unpack[PendingTerms]) -> Steps[OrderOutcome]:
+    """Buy when the ask has risen to `price` (`PendingTerms`)."""
+    return _pending(mt5.ORDER_TYPE_BUY_STOP, symbol, volume, price, None, terms)
+
+
+def sell_stop(symbol: str, volume: float, price: float, **terms: Unpack[PendingTerms]) -> Steps[OrderOutcome]:
+    """Sell when the bid has fallen to `price` (`PendingTerms`)."""
+    return _pending(mt5.ORDER_TYPE_SELL_STOP, symbol, volume, price, None, terms)
+
+
+def buy_stop_limit(symbol: str, volume: float, price: float, limit: float, **terms: Unpack[PendingTerms]) -> Steps[OrderOutcome]:
+    """When the ask has risen to `price`, place a buy limit at `limit`, which is below it (`PendingTerms`)."""
+    return _pending(mt5.ORDER_TYPE_BUY_STOP_LIMIT, symbol, volume, price, limit, terms)
+
+
+def sell_stop_limit(symbol: str, volume: float, price: float, limit: float, **terms: Unpack[PendingTerms]) -> Steps[OrderOutcome]:
+    """When the bid has fallen to `price`, place a sell limit at `limit`, which is above it (`PendingTerms`)."""
+    return _pending(mt5.ORDER_TYPE_SELL_STOP_LIMIT, symbol, volume, price, limit, terms)
+
+
+def _pending(
+    kind: int, symbol: str, volume: float, price: float, limit: float | None, terms: Mapping[str, Any]
+) -> Steps[OrderOutcome]:
+    known(terms, _PENDING, "a pending order")
+    fields = {name: value for name, value in terms.items() if name not in (*SENDING, "expiration") and value is not None}
+    request = {
+        "action": mt5.TRADE_ACTION_PENDING, "symbol": symbol, "volume": volume, "type": kind, "price": price,
+        "stoplimit": 0.0 if limit is None else limit, **lifetime_of(terms.get("expiration")), **fields,
+    }  # fmt: skip
+    outcome: OrderOutcome = yield ask(trade_request(request), terms)
+    return outcome
+
+
+def lifetime_of(expiration: Any) -> dict[str, int]:
+    """The fields of a trade request that say how long a pending order lives."""
+    if expiration is None:
+        return {}
+    if isinstance(expiration, str):
+        if expiration != "day":
+            raise refused("choice", "expiration", expiration, "day", "it is a moment of server time or 'day'")
+        return {"type_time": mt5.ORDER_TIME_DAY}
+    return {"type_time": mt5.ORDER_TIME_SPECIFIED, "expiration": server_msc(expiration, "expiration") // 1_000}
+
+
+# ---- figures ---------------------------------------------------------------------------------------------------------------------
 
 
 def side_of(side: str) -> Literal[0, 1]:
     """The terminal's number for `buy` or `sell`. Raises `InvalidParameters`."""
     if side not in SIDES:
-        raise InvalidParameters(f"side must be 'buy' or 'sell', not {side!r}", field="side")
+        raise refused("choice", "side", side, None, "it is 'buy' or 'sell'")
     return SIDES[side]
 
 
-def market_order(
-    side: str,
-    symbol: str,
-    volume: float,
-    *,
-    sl: float | None = None,
-    tp: float | None = None,
-    comment: str = "",
-    magic: int = 0,
-    deviation: int = 0,
-) -> Steps[TradeRequest]:
-    """An order at the market; `sl` and `tp` are prices, `deviation` is in points."""
-    action = side_of(side)
-    properties: Symbol = yield GetSymbol(symbol)
-    tick = last_tick((yield GetTick(symbol)).record)
-    return trade_request(
-        {
-            "action": TRADE_ACTION_DEAL, "symbol": symbol, "volume": volume, "type": action, "price": _price(tick, action, symbol),
-            "sl": sl or 0.0, "tp": tp or 0.0, "deviation": deviation, "magic": magic, "comment": comment,
-            "type_filling": filling(properties),
-        }
-    )  # fmt: skip
+def margin(side: Side, symbol: str, volume: float, price: float | None = None) -> Steps[float]:
+    """Margin that a market order would need, in the account's currency; at the present price unless one is given."""
+    number = side_of(side)
+    if price is None:
+        tick = last_tick((yield GetTick(text(symbol, "symbol"))).record)
+        price = tick.ask if number == mt5.ORDER_TYPE_BUY else tick.bid
+        if not price > 0:
+            raise TryAgain(f"{symbol} has no price yet", next_step="wait for its first tick", symbol=symbol)
+    found = yield CalcMargin(number, text(symbol, "symbol"), amount(volume, "volume"), amount(price, "price"))
+    value: float = found.value
+    return value
 
 
-def closing(
-    ticket: int, volume: float | None = None, *, comment: str = "", deviation: int = 0, magic: int | None = None
-) -> Steps[TradeRequest]:
-    """The opposite deal of an open position, of all its volume or of a part; its magic is the position's unless another is
-    given."""
-    position = yield from _position(ticket)
-    request = yield from market_order(
-        "sell" if position.type == ORDER_TYPE_BUY else "buy",
-        position.symbol,
-        position.volume if volume is None else volume,
-        comment=comment,
-        deviation=deviation,
-        magic=position.magic if magic is None else magic,
-    )
-    return replace(request, position=position.ticket)
-
-
-def modification(ticket: int, sl: float | None = None, tp: float | None = None, price: float | None = None) -> Steps[TradeRequest]:
-    """New levels of a position, or levels and price of a pending order; None keeps what is, 0.0 takes a level away."""
-    found = (yield GetPositions(ticket=ticket)).positions
-    if found:
-        position: Position = found[0]
-        if price is not None:
-            raise InvalidParameters(f"{ticket} is a position, whose price cannot be changed", field="price")
-        return trade_request(
-            {
-                "action": TRADE_ACTION_SLTP, "symbol": position.symbol, "position": ticket, "magic": position.magic,
-                "sl": position.sl if sl is None else sl, "tp": position.tp if tp is None else tp,
-            }
-        )  # fmt: skip
-    order = yield from _order(ticket, "neither an open position nor a pending order")
-    return trade_request(
-        {
-            "action": TRADE_ACTION_MODIFY, "order": ticket, "symbol": order.symbol,
-            "price": order.price_open if price is None else price, "stoplimit": order.price_stoplimit,
-            "sl": order.sl if sl is None else sl, "tp": order.tp if tp is None else tp,
-            "type": order.type, "type_time": order.type_time, "type_filling": order.type_filling,
-            "expiration": order.time_expiration,
-        }
-    )  # fmt: skip
-
-
-def cancellation(ticket: int) -> Steps[TradeRequest]:
-    """The removal of a pending order."""
-    order = yield from _order(ticket, "no pending order")
-    return TradeRequest(action=TRADE_ACTION_REMOVE, order=ticket, symbol=order.symbol)
-
-
-def _position(ticket: int) -> Steps[Position]:
-    found = (yield GetPositions(ticket=ticket)).positions
-    if not found:
-        raise InvalidParameters(f"{ticket} is no open position", next_step="see positions()", field="ticket", value=ticket)
-    position: Position = found[0]
-    return position
-
-
-def _order(ticket: int, what: str) -> Steps[Order]:
-    found = (yield GetOrders(ticket=ticket)).orders
-    if not found:
-        raise InvalidParameters(f"{ticket} is {what}", next_step="see positions() and orders()", field="ticket", value=ticket)
-    order: Order = found[0]
-    return order
-
-
-def market_price(side: str, symbol: str) -> Steps[float]:
-    """What a market order would pay (`buy`: ask) or get (`sell`: bid) now."""
-    action = side_of(side)
-    tick = last_tick((yield GetTick(symbol)).record)
-    return _price(tick, action, symbol)
+def profit(side: Side, symbol: str, volume: float, price_open: float, price_close: float) -> Steps[float]:
+    """Profit of a position between two prices, in the account's currency."""
+    prices = amount(price_open, "price_open"), amount(price_close, "price_close")
+    found = yield CalcProfit(side_of(side), text(symbol, "symbol"), amount(volume, "volume"), *prices)
+    value: float = found.value
+    return value

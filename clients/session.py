@@ -25,6 +25,7 @@ from bridge.messages import Goodbye, Hello, Request
 from bridge.replies import ClockOffset, ConnectionState, LinkStatus, Welcome
 from clients.calls import DEADLINE_SHARE, Call
 from clients.clock import BridgeClock
+from clients.endpoint import events_endpoint
 from clients.exchange import Exchange
 from clients.join import Join
 from clients.streams import QUEUE_LIMIT, Feed
@@ -95,12 +96,19 @@ class ClientSession:
         *,
         request_id: str | None = None,
         on_done: Callable[[Call[R]], None] | None = None,
+        views: bool = False,
+        valid_for_s: float | None = None,
     ) -> Call[R]:
-        """Queue a request. `request_id` repeats an order's identity. Raises `InvalidParameters` for a request that cannot
-        travel."""
+        """Queue a request. `request_id` repeats an order's identity; with `views` the records of a history stay in their frame.
+        Raises `InvalidParameters` for a request that cannot travel."""
         self._set_now(now)
-        deadline_msc = self.clock.bridge_msc(now + timeout_s * DEADLINE_SHARE)
-        return self._exchange.call(request, now, timeout_s, deadline_msc, request_id, on_done)
+        latest_s = timeout_s * DEADLINE_SHARE
+        deadline_msc = self.clock.bridge_msc(now + (latest_s if valid_for_s is None else min(valid_for_s, latest_s)))
+        return self._exchange.call(request, now, timeout_s, deadline_msc, request_id, on_done, views=views)
+
+    def forget(self, call: Call[Any]) -> None:
+        """Nobody wants the answer of a call any more."""
+        self._exchange.forget(call)
 
     def goodbye(self, now: float, timeout_s: float) -> Call[None]:
         """Take leave."""
@@ -114,7 +122,7 @@ class ClientSession:
         """The socket took the frame of the call that `next_outgoing` gave."""
         self._exchange.sent(call, now)
 
-    def receive_reply(self, frame: bytes, now: float) -> None:
+    def receive_reply(self, frame: bytes | memoryview, now: float) -> None:
         """A frame from the request socket."""
         self._set_now(now)
         try:
@@ -288,12 +296,3 @@ class ClientSession:
         if self.welcome is None or self._hello is not None or self._hello_retry_s is not None:
             return None
         return max(self._probe_s, self.subscriptions.heartbeat_at_s + SILENT_HEARTBEATS * self.welcome.heartbeat_ms / 1e3)
-
-
-def events_endpoint(requests: str, events: str) -> str:
-    """Where to connect for events: as the bridge says, on the host of the requests where it only says `every address`."""
-    scheme, _, address = events.partition("://")
-    host, _, port = address.rpartition(":")
-    if scheme != "tcp" or host not in ("*", "0.0.0.0", "[::]"):  # noqa: S104 - compared, not bound
-        return events
-    return f"tcp://{requests.partition('://')[2].rpartition(':')[0]}:{port}"

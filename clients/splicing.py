@@ -11,7 +11,7 @@ from bridge.replies import TopicSnapshot
 from bridge.ticks import RECORD_BYTES
 from clients.cursor import Cursor
 from clients.events import Bars, Ticks
-from clients.place import Filling, rows_of
+from clients.place import Filling
 
 BATCH_BYTES = 1_000 * RECORD_BYTES
 """Records in one event that is made from the terminal's history."""
@@ -72,5 +72,5 @@ def fill(cursor: Cursor, filling: Filling, snapshot: TopicSnapshot, epoch: int, 
         for at in range(0, len(records), BATCH_BYTES):
             part = memoryview(records)[at : at + BATCH_BYTES]
             cursor.put(cursor.make(Event(cursor.topic, epoch, snapshot.sequence, time_us, flags, part), False))
-    cursor.ahead.extend(rows_of(filling.ahead))
+    cursor.repeats.expect(filling.ahead, filling.late + filling.new)
     cursor.begin_after(epoch, snapshot.sequence)

@@ -7,7 +7,10 @@ from collections.abc import Callable, Iterator
 from types import TracebackType
 from typing import Self
 
+from bridge.errors import InvalidParameters
+from clients.cursor import Cursor
 from clients.events import Gap, Item
+from clients.staleness import Staleness
 from clients.streams import Feed, StreamCounters
 
 
@@ -67,6 +70,35 @@ class Subscription:
     def counters(self) -> StreamCounters:
         """What was missed for good, found again, doubled or unreadable."""
         return self._feed.counters
+
+    # ---- silence -----------------------------------------------------------------------------------------------------------------
+
+    def age_s(self, topic: str) -> float | None:
+        """Seconds since the newest tick of `tick:SYMBOL` was published; None when there was none yet, or nobody knows how old the
+        state is that it began with. Raises `InvalidParameters` for a topic that this subscription does not have."""
+        staleness, cursor, now_us = self._watched(topic)
+        return staleness.age_s(cursor, now_us)
+
+    def stale(self, topic: str) -> bool | None:
+        """Whether `tick:SYMBOL` is silent for much longer than it usually is, while its market is open.
+
+        What is usual is learned from the ticks that came; when the market is open, from the bars of the last week, which are asked
+        for when a silence has become long for the first time. None as long as one of both is not known. On a holiday it is true.
+        Raises `InvalidParameters` as `age_s` does.
+        """
+        staleness, cursor, now_us = self._watched(topic)
+        return staleness.stale(cursor, now_us)
+
+    def tell_stale(self) -> None:
+        """From now on this subscription also yields `Stale` and `Fresh`, with the heartbeat after it is found."""
+        if self._feed.staleness is not None:
+            self._feed.staleness.tells = True
+
+    def _watched(self, topic: str) -> tuple[Staleness, Cursor, int]:
+        cursor, staleness, now_us = self._feed.cursors.get(topic), self._feed.staleness, self._bridge_us()
+        if cursor is None or cursor.symbol is None or staleness is None:
+            raise InvalidParameters(f"{topic!r} is not a topic of ticks of this subscription", field="topic")
+        return staleness, cursor, now_us or 0
 
     @property
     def closed(self) -> bool:

@@ -8,16 +8,17 @@ from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
 from bridge.codec import Event, decode_body
-from bridge.errors import InvalidParameters, MalformedMessage
+from bridge.errors import MalformedMessage
 from bridge.messages import Request
 from bridge.replies import ConnectionState, Heartbeat
 from clients.calls import Call
 from clients.cursor import Cursor
 from clients.join import Join
 from clients.repairs import Repairs
+from clients.staleness import Staleness
 from clients.streams import Feed
+from clients.topics import check_number, split_topics
 
-MAX_TOPIC_CHARS = 200
 REJOIN_TIMEOUT_S = 5.0
 
 
@@ -169,10 +170,13 @@ class Subscriptions:
         self.heartbeat_us = event.time_us
         self.heartbeat_at_s = self.now
         for feed in self.feeds:
+            feed.beat()
             for topic, cursor in feed.cursors.items():
                 newest = body.sequences.get(topic)
                 if newest is not None:
                     cursor.heartbeat(newest)
+                if cursor.symbol is not None and feed.staleness is not None:
+                    feed.staleness.beat(cursor, event.time_us)
 
     def _body(self, event: Event) -> Any:
         try:
@@ -184,9 +188,11 @@ class Subscriptions:
     # ---- subscriptions -----------------------------------------------------------------------------------------------------------
 
     def subscribe(self, topics: Iterable[str], timeout_s: float, queue_limit: int) -> Join:
-        """Begin to subscribe. Raises `InvalidParameters` for a topic that cannot be one."""
+        """Begin to subscribe. Raises `InvalidParameters` for a topic that cannot be one, and for too many; then nothing is."""
         exact, prefixes = split_topics(topics)
+        check_number(len(exact) + len(prefixes), sum(len(feed.exact) + len(feed.prefixes) for feed in self.feeds))
         feed = Feed(exact, prefixes, queue_limit, self.repairs.begin)
+        feed.staleness = Staleness(self)
         self.direct.clear()
         for topic, cursor in feed.cursors.items():
             self._listeners_of(topic).append(cursor)
@@ -273,23 +279,3 @@ class Subscriptions:
         for join in list(self._joins):
             join.on_time(self.now)
         self.repairs.on_time()
-
-
-def split_topics(topics: Iterable[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Exact topics, and the prefixes that were given with a trailing `*`; each once, in order. Raises `InvalidParameters`."""
-    exact: dict[str, None] = {}
-    prefixes: dict[str, None] = {}
-    for topic in topics:
-        if not isinstance(topic, str) or not 0 < len(topic) <= MAX_TOPIC_CHARS or "\0" in topic or not topic.strip("*"):
-            raise InvalidParameters(
-                f"{topic!r} is not a topic",
-                next_step="name topics like 'tick:EURUSD' or 'bar:EURUSD:M1', or a prefix like 'tick:*'",
-                field="topics",
-            )
-        if topic.endswith("*"):
-            prefixes[topic[:-1]] = None
-        else:
-            exact[topic] = None
-    if not exact and not prefixes:
-        raise InvalidParameters("no topic was given", next_step="name at least one, like 'tick:EURUSD'", field="topics")
-    return tuple(exact), tuple(prefixes)

@@ -7,7 +7,7 @@ terminal's charts, and is not UTC unless the server's clock is. `in_utc` makes i
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, get_type_hints
 
 import numpy as np
 from numpy.typing import NDArray
@@ -46,6 +46,11 @@ def records_array(records: Chunk, dtype: np.dtype[np.void]) -> NDArray[np.void]:
     return array
 
 
+def joined(chunks: Sequence[Chunk], dtype: np.dtype[np.void]) -> NDArray[np.void]:
+    """Consecutive chunks of records as one read-only array of shape (n,)."""
+    return records_array(b"".join(chunks), dtype)
+
+
 def rates_frame(chunks: Sequence[Chunk]) -> pd.DataFrame:
     """Bars, given as consecutive chunks of records, oldest first.
 
@@ -62,6 +67,19 @@ def ticks_frame(chunks: Sequence[Chunk]) -> pd.DataFrame:
     with the terminal's dtypes, also when there are no rows.
     """
     return _frame(chunks, TICK_DTYPE, "time_msc", "ms", ("time", "time_msc"))
+
+
+def records_frame(kind: type[Any], records: Sequence[Any]) -> pd.DataFrame:
+    """Positions, orders or deals, a row each; the index is `ticket`. Whole numbers are int64, others float64, texts of pandas' own
+    dtype; an empty frame has the same columns and dtypes. Times are numbers, as the terminal gives them."""
+    import pandas as pd  # noqa: PLC0415 - as above
+
+    dtypes = {int: "int64", float: "float64"}
+    columns = {
+        name: pd.Series([getattr(record, name) for record in records], dtype=dtypes.get(hint, "str"))
+        for name, hint in get_type_hints(kind).items()
+    }
+    return pd.DataFrame(columns).set_index("ticket")
 
 
 def in_utc(frame: pd.DataFrame, server_time: ServerTime) -> pd.DataFrame:

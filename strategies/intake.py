@@ -8,16 +8,26 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from bridge.errors import AccountChanged, Stopping, TryAgain
+from bridge.messages import BACKFILLED, LATE, REPLAYED
 from clients.blocking import Client
-from clients.events import Item
+from clients.events import Bars, Item, Ticks
 from clients.subscription import Subscription
 
 T = TypeVar("T")
 
 LONGEST_WAIT_S = 0.2
 RETRY_S = 1.0
+NEWS_S = 5.0
+"""What was lost on its way and is older than this when it comes after all is history: nothing is decided from it any more."""
 OF_ACCOUNT = ("connection", "trade")
 """Topics that are received whatever the symbol is."""
+
+
+def is_news(item: Bars | Ticks, now_msc: int) -> bool:
+    """Whether it has just happened, by the bridge's clock; the rest is history, and feeds indicators only."""
+    if item.snapshot or item.flags & (BACKFILLED | LATE):
+        return False
+    return not item.flags & REPLAYED or now_msc / 1e3 - item.time_us / 1e6 <= NEWS_S
 
 
 class Stopped(BaseException):

@@ -16,7 +16,7 @@ from collections.abc import Callable
 from typing import Any
 
 from bridge.errors import BridgeError, CallError, OrderRejected, OutcomeUnknown, Stopping, TryAgain
-from bridge.messages import BACKFILLED, FOREIGN
+from bridge.messages import FOREIGN
 from bridge.replies import ConnectionState, FoundSymbol
 from bridge.ticks import Bar, iter_bars
 from clients import history
@@ -24,7 +24,7 @@ from clients.blocking import Client
 from clients.events import Bars, Connection, Gap, Item, Ticks, TradeUpdate
 from strategies.choice import Choice, served
 from strategies.desk import ClientDesk
-from strategies.intake import LONGEST_WAIT_S, RETRY_S, Intake, Stopped
+from strategies.intake import LONGEST_WAIT_S, RETRY_S, Intake, Stopped, is_news
 from strategies.strategy import NotLive, Strategy
 
 HISTORY_TRIES = 5
@@ -210,8 +210,7 @@ class Runner:
             case Bars():
                 self._take_bars(item)
             case Ticks(snapshot=False):
-                for tick in item:
-                    self._call(strategy.on_tick, tick)
+                self._take_ticks(item)
             case Connection():
                 self._connection(item.connection)
             case TradeUpdate():
@@ -235,12 +234,18 @@ class Runner:
         if self._hole and 0 <= self._last_bar_s < bars[0].time - 1:
             self._play(self._history(date_from=self._last_bar_s + 1, date_to=bars[0].time - 1), live=False)
         self._hole = False
-        news = not item.snapshot and not item.flags & BACKFILLED
-        if news:
+        if is_news(item, self._client.bridge_msc()):
             self._play(bars[:-1], live=False)
             self._play(bars[-1:], live=True)
         else:
             self._play(bars, live=False)
+
+    def _take_ticks(self, item: Ticks) -> None:
+        was_live = self.strategy.live
+        self.strategy.live = was_live and is_news(item, self._client.bridge_msc())
+        for tick in item:
+            self._call(self.strategy.on_tick, tick)
+        self.strategy.live = was_live
 
     def _play(self, bars: list[Bar], *, live: bool) -> None:
         """Give bars to the strategy; unless they are news it cannot send orders on them."""

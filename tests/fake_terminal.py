@@ -103,7 +103,14 @@ class FakeTerminal(Terminal):
 
     def symbol(self, name: str) -> Symbol:
         self._symbol("symbol", name)
-        return record(Symbol, name=name, visible=name in self.visible, ticks_bookdepth=10 * (name in self.books))
+        return record(
+            Symbol,
+            name=name,
+            visible=name in self.visible,
+            trade_mode=4,
+            trade_exemode=2,
+            ticks_bookdepth=10 * (name in self.books),
+        )
 
     def select(self, name: str, enable: bool = True) -> None:
         self._symbol("select", name)

@@ -57,6 +57,6 @@ class FrozenTerminal(FakeTerminal):
         return super().symbol(name)
 
     def send(self, request: TradeRequest) -> OrderResult:
-        if request.comment == FROZEN_COMMENT:
+        if request.comment.partition("~")[0] == FROZEN_COMMENT:
             self._freeze("send")
         return super().send(request)

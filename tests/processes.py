@@ -7,6 +7,7 @@ import os
 import queue
 import subprocess
 import sys
+import tempfile
 import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -48,7 +49,16 @@ def first_line(process: subprocess.Popen[str]) -> str:
 
 @contextlib.contextmanager
 def running(arguments: Sequence[str], cwd: Path | None = None, **changes: str) -> Iterator[subprocess.Popen[str]]:
-    """`python -m …` for the length of a block."""
+    """`python -m …` for the length of a block; a bridge without a folder for its journal gets one of its own."""
+    with contextlib.ExitStack() as stack:
+        if "serve" in arguments and "--journal" not in arguments:
+            folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="journal-", ignore_cleanup_errors=True))
+            changes = {"MT5BRIDGE_JOURNAL": folder} | changes
+        yield stack.enter_context(_running(arguments, cwd, changes))
+
+
+@contextlib.contextmanager
+def _running(arguments: Sequence[str], cwd: Path | None, changes: dict[str, str]) -> Iterator[subprocess.Popen[str]]:
     process = subprocess.Popen(
         [sys.executable, "-m", *arguments],
         stdin=subprocess.DEVNULL,

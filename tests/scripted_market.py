@@ -116,5 +116,5 @@ class Desk:
 
 def request(**fields: Any) -> list[Any]:
     """The 17 fields of a trade request, those that are not given as the package sends them."""
-    asked = TradeRequest(**{"action": 1, **fields})
+    asked = TradeRequest(**{"action": 1, "type_filling": 0, **fields})
     return [getattr(asked, name) for name in TradeRequest.__slots__]

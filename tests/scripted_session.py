@@ -8,6 +8,7 @@ from __future__ import annotations
 import heapq
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from random import Random
 from typing import Any, TypeVar, get_type_hints
 
@@ -16,13 +17,15 @@ from msgspec import Raw
 from bridge import codec
 from bridge.errors import BridgeError, NotConnected
 from bridge.gateway import Action, Gateway, GatewaySettings
+from bridge.journalling import OpenJournal
 from bridge.messages import Hello, ReplyMessage, Request, SendOrder
 from bridge.records import Account, TerminalInfo
-from bridge.replies import ConnectionState, Heartbeat
+from bridge.replies import ConnectionState, Heartbeat, OrderOutcome
 from bridge.session import link
 from bridge.supervision import KillSession, StartSession
 from bridge.ticks import TICK_STRUCT
-from bridge.trading import TradeRequest
+from bridge.trading import OrderResult, TradeRequest
+from tests.fake_scribe import FakeScribe
 
 R = TypeVar("R")
 EPOCH = 42
@@ -34,6 +37,14 @@ BUY = SendOrder(TradeRequest(action=1, symbol="EURUSD", volume=0.1, price=1.1))
 def blank(kind: type[R], **given: Any) -> R:
     """A record with every field at zero but those given."""
     return kind(**{name: BLANK[hint] for name, hint in get_type_hints(kind).items() if name not in given}, **given)
+
+
+DONE = OrderOutcome("done", blank(OrderResult, retcode=10009, order=11, request=BUY.request))
+
+
+def done(call: link.Call, **changes: Any) -> link.Result:
+    """The session has sent the order; `changes` are fields of the terminal's answer."""
+    return link.Result(call.id, Raw(codec.pack(replace(DONE, result=replace(DONE.result, **changes)))))
 
 
 def ticks(*bids: float) -> bytes:
@@ -60,8 +71,9 @@ def health(*, connected: bool = True, quote: tuple[str, int] | None = None, **ch
 class Bench:
     """A gateway with its surroundings; `said` is what it told the session, `replies`, `events` and `actions` what else it did."""
 
-    def __init__(self, **changes: Any) -> None:
+    def __init__(self, scribe: FakeScribe | None = None, **changes: Any) -> None:
         self.now = 0.0
+        self.scribe = scribe or FakeScribe()
         settings: dict[str, Any] = {"software": "1.0", "epoch": EPOCH, "wall_us": WALL_US, "events": "tcp://127.0.0.1:2"}
         settings |= {"grace_s": 0.0} | changes
         self.gateway = Gateway(GatewaySettings(**settings), 0.0, Random(7))
@@ -78,12 +90,21 @@ class Bench:
     def take(self) -> None:
         """Take the outputs, as the loop does; the session answers by `answers`."""
         gateway = self.gateway
-        while gateway.link or gateway.actions or gateway.replies or gateway.events:
+        while True:
+            writes, gateway.writes = gateway.writes, []
+            self.scribe.write(writes)
+            for action in gateway.actions:
+                if isinstance(action, OpenJournal):
+                    self.scribe.open(action.login, action.server)
+            for written in self.scribe.take():
+                gateway.journalled(written, self.now)
+            if not (gateway.link or gateway.actions or gateway.replies or gateway.events or gateway.writes):
+                return
             frames, gateway.link = gateway.link, []
             actions, gateway.actions = gateway.actions, []
             replies, gateway.replies = gateway.replies, []
             events, gateway.events = gateway.events, []
-            self.actions += actions
+            self.actions += [action for action in actions if not isinstance(action, OpenJournal)]
             self.replies += [(routing_id, codec.decode_reply(frame)) for routing_id, frame in replies]
             self.events += [codec.decode_event(frame) for frame in events]
             for frame in frames:
@@ -263,7 +284,7 @@ def obliging(message: link.ToSession) -> list[link.FromSession]:
     if isinstance(message, link.StartStream):
         return [link.Started(message.topic, None)]
     if isinstance(message, link.Call):
-        return [link.Result(message.id, Raw(codec.pack(None)))]
+        return [link.Result(message.id, Raw(codec.pack(DONE if message.method == "order" else None)))]
     return []
 
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 from itertools import pairwise
 from math import nan
 from pathlib import Path
+from random import Random
 
 import pytest
 
-from bridge.messages import SUSPECT
+from bridge.messages import BACKFILLED, SUSPECT
 from bridge.session.bars import REREAD_S, THROTTLE_S
 from bridge.session.suspect import KINDS
 from bridge.terminal import TerminalError
@@ -22,6 +23,8 @@ from tests.feed_run import Run
 from tests.scripted_market import START_MSC
 
 TOPIC = "bar:EURUSD:M1"
+CHRISTMAS_S, SPRING_S = 1_703_275_200, 1_708_718_400
+"""Friday 2023-12-22 20:00 of server time; Friday 2024-02-23 20:00, before both changes of daylight saving."""
 PAGE = (Path(__file__).parents[1] / "docs" / "protocol.md").read_text(encoding="utf-8")
 
 
@@ -191,3 +194,52 @@ def test_a_history_that_is_read_in_again_is_no_step_back(run: Run, terminal: Fak
     terminal.shown.clear()
     terminal.ticks["EURUSD"] += tick(121_000)
     assert run.pass_time(5) == [(TOPIC, 0, bar(60))], "and nothing that was delivered before"
+
+
+# ---- months ----------------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("shortest_s", "longest_s", "begin_s", "days"), [(60, 150_000, CHRISTMAS_S, 4), (3_600, 900_000, SPRING_S, 40)]
+)
+def test_all_timeframes_with_weekends_and_outages(shortest_s: int, longest_s: int, begin_s: int, days: int) -> None:
+    """All timeframes over Christmas, and from H1 on over both changes of daylight saving in March, by a bar of the shortest one up
+    to many; at some of the steps the session was lost. What was published is what the terminal has, each bar once, in order."""
+    dice = Random(days)
+    now_msc = begin_s * 1000
+    world = World(SyntheticMarket(days), now_msc)
+    module = DirectTerminal(world, lambda: now_msc, lambda seconds: None).module()
+    assert module.initialize()
+    run = Run(MetaTrader(module, lambda seconds: None))
+    topics = {f"bar:EURUSD:{name}": name for name in TIMEFRAMES if TIMEFRAME_S[name] >= shortest_s}
+    states = {topic: run.start(topic) for topic in topics}
+    published: dict[str, list[bytes]] = {topic: [] for topic in topics}
+    marks: set[int] = set()
+    while now_msc < (begin_s + days * 86_400) * 1000:
+        now_msc += round(1000 * shortest_s * (longest_s / shortest_s) ** dice.random())
+        world.turn(now_msc)
+        lost = dice.random() < 0.3
+        if lost:
+            run.feed.restore(run.now)
+        for topic, flags, body in run.pass_time(1.5):
+            assert flags in ((BACKFILLED, 0) if lost else (0,)), topic
+            marks.add(flags)
+            published[topic] += rows(body)
+    assert marks == {0, BACKFILLED}
+    for topic, timeframe in topics.items():
+        state = states[topic]
+        assert state is not None
+        first_s = next(iter_bars(state)).time
+        history = module.copy_rates_range("EURUSD", TIMEFRAMES[timeframe], first_s, now_msc // 1000)
+        assert rows(history.tobytes())[:-1] == [state, *published[topic]], topic
+    hours = [bar.time for row in published["bar:EURUSD:H1"] for bar in iter_bars(row)]
+    assert 48 * 3600 < max(later - before for before, later in pairwise(hours)) < 5 * 86_400, "weekends and holidays have no bars"
+
+
+def test_bars_of_a_weekend_come_where_something_is_traded(run: Run, terminal: FakeTerminal) -> None:
+    """Nothing for two days, then a bar out of the usual grid: what the terminal has is published, not what a calendar says."""
+    terminal.bars["EURUSD", "M1"] += bar(60)
+    assert run.pass_time(5) == [(TOPIC, 0, bar(0))]
+    terminal.bars["EURUSD", "M1"] += bar(172_800) + bar(172_870) + bar(172_920)
+    [(_, flags, body)] = run.pass_time(5)
+    assert (flags, rows(body)) == (0, [bar(60), bar(172_800), bar(172_870)])

@@ -247,30 +247,29 @@ def sent(server: StandIn) -> TradeRequest:
     return request
 
 
-def test_buy_and_sell_take_price_and_filling_from_the_market(server: StandIn, client: Client) -> None:
-    market(server, filling_mode=2, trade_exemode=2)
+def test_buy_and_sell_leave_price_and_filling_to_the_bridge(server: StandIn, client: Client) -> None:
+    market(server)
     assert client.buy("EURUSD", 0.1, sl=1.0, tp=1.2, comment="c", magic=7, deviation=3).outcome == "done"
     assert sent(server) == TradeRequest(
         action=1,
         magic=7,
         symbol="EURUSD",
         volume=0.1,
-        price=1.1 + 0.0001,
         sl=1.0,
         tp=1.2,
         deviation=3,
         type=0,
-        type_filling=1,
         comment="c",
     )
     client.sell("EURUSD", 0.2)
-    assert sent(server) == TradeRequest(action=1, symbol="EURUSD", volume=0.2, price=1.1, type=1, type_filling=1)
+    assert sent(server) == TradeRequest(action=1, symbol="EURUSD", volume=0.2, type=1)
+    assert server.bridge.methods()[-2:] == ["order", "order"], "one request each"
 
 
 def test_close_takes_the_opposite_side_of_the_position(server: StandIn, client: Client) -> None:
     market(server, filling_mode=1)
     client.close(5)
-    assert sent(server) == TradeRequest(action=1, symbol="EURUSD", volume=0.3, price=1.1, type=1, position=5, magic=9)
+    assert sent(server) == TradeRequest(action=1, symbol="EURUSD", volume=0.3, type=1, position=5, magic=9)
     client.close(5, 0.1)
     assert sent(server).volume == 0.1
     with pytest.raises(InvalidParameters, match="no ticket"):
@@ -404,6 +403,7 @@ MEASURED = ClockOffset(7_200, NOON_S * 1_000, "high", 3)
 @pytest.fixture
 def measured(server: StandIn) -> Iterator[Client]:
     server.bridge.connection = replace(CONNECTED, clock=MEASURED)
+    server.bridge.start_msc = NOON_S * 1_000
     with Client(server.endpoint) as connected:
         yield connected
 

@@ -94,16 +94,17 @@ def test_an_order_goes_before_the_look_at_older_seconds() -> None:
     heard.pass_s(1.0)
     heard.terminal.ticks["B"] += b"".join(tick(1000 * second) for second in range(100))
     heard.pass_s(3 * REVIEW_S)
-    calls, session, order = heard.terminal.calls, heard.session, Raw(pack(SendOrder(TradeRequest(action=1, symbol="B"))))
+    order = Raw(pack(SendOrder(TradeRequest(action=1, symbol="B", volume=0.1))))
+    calls, session = heard.terminal.calls, heard.session
     looked = 0
     while not looked:
         heard.now = max(heard.now, session.next_deadline())
-        review = session._feed._next is session._feed._review and session._feed.next_deadline() <= heard.now
+        review = session._feed._next() is session._feed._review and session._feed.next_deadline() <= heard.now
         if review:
             session.receive(link.Call(1, "order", order, heard.now + 9.0))
             before = len(calls)
             session.step(heard.now)
-            assert calls[before:] == ["account", "send"]
+            assert calls[before:] == ["account", "symbol", "send"]
         before = len(calls)
         session.step(heard.now)
         assert len(calls) - before <= 1

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 from unittest.mock import patch
 
@@ -143,43 +142,6 @@ def test_symbols_are_asked_for_until_all_are_there() -> None:
 
     assert [found.name for found in drive(history.symbols("*"), answer)] == names
     assert drive(history.symbols("*"), lambda request: Symbols(9, ())) == ()
-
-
-@pytest.mark.parametrize(
-    ("moment", "msc"),
-    [
-        (0, 0),
-        (1.5, 1_500),
-        (datetime(2024, 1, 1, 12, 0, 0, 250_000), 1_704_110_400_250),
-        (datetime(2024, 1, 1, 12, tzinfo=UTC), 1_704_110_400_000),
-        (datetime(2024, 1, 1, 12, tzinfo=timezone(timedelta(hours=2))), 1_704_103_200_000),
-    ],
-)
-def test_moments(moment: history.Moment, msc: int) -> None:
-    assert history.server_msc(moment, "x") == msc
-
-
-@pytest.mark.parametrize("moment", [-1, 2**31, float("nan"), float("inf"), True, "2024-01-01", None])
-def test_what_is_no_moment(moment: Any) -> None:
-    with pytest.raises(InvalidParameters):
-        history.server_msc(moment, "x")
-
-
-@pytest.mark.parametrize(
-    "steps",
-    [
-        history.rates("X", "M1", 0),
-        history.rates("X", "M1", True),
-        history.rates("X", "M1", start=1, date_to=5),
-        history.rates("X", "M1", date_from=6, date_to=5),
-        history.ticks("X", 6, 5),
-        history.ticks("X", 6, count=-1),
-        history.ticks("X", 6, kind="some"),  # type: ignore[arg-type]
-    ],
-)
-def test_what_cannot_be_meant_is_refused_before_anything_is_asked(steps: history.Steps[Any]) -> None:
-    with pytest.raises(InvalidParameters):
-        next(steps)
 
 
 def test_ranges_of_the_account_history() -> None:

@@ -188,8 +188,27 @@ def test_a_request_that_is_too_large() -> None:
 def test_wrong_parameters_are_named(method: str, params: dict[str, Any], field: str) -> None:
     with pytest.raises(InvalidParameters) as caught:
         codec.decode_params(method, msgpack.packb(params))
-    assert caught.value.details == {"method": method, "field": field}
+    assert caught.value.details.items() >= {"method": method, "field": field}.items()
+    assert caught.value.details["rule"]
     assert caught.value.message.startswith(f"{method}: ")
+
+
+@pytest.mark.parametrize(
+    ("method", "params", "field", "value"),
+    [
+        ("rates", {"symbol": "E", "timeframe": "M1", "count": 0}, "count", 0),
+        ("rates", {"symbol": "E", "timeframe": 5}, "timeframe", 5),
+        ("ticks", {"symbol": "E", "from_s": 1.7e12}, "from_s", 1.7e12),
+        ("ticks", {"symbol": "E", "from_s": 1_700_000_000_000}, "from_s", 1_700_000_000_000),
+        ("ticks", {"symbol": "", "from_s": 1}, "symbol", ""),
+    ],
+)
+def test_the_value_that_is_wrong_is_told(method: str, params: dict[str, Any], field: str, value: Any) -> None:
+    with pytest.raises(InvalidParameters) as caught:
+        codec.decode_params(method, msgpack.packb(params))
+    rule = caught.value.details["rule"]
+    assert caught.value.details == {"method": method, "field": field, "value": value, "rule": rule}
+    assert caught.value.message == f"{method}: {rule} - at `$.{field}`"
 
 
 @pytest.mark.parametrize("params", [None, [], 1, "", b""])

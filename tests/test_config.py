@@ -8,14 +8,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bridge.config import DEFAULT_EVENTS, DEFAULT_REQUESTS, DEFAULT_SERVER, ENVIRONMENT, Settings, load
+from bridge.config import DEFAULT_EVENTS, DEFAULT_REQUESTS, DEFAULT_SERVER, ENVIRONMENT, Settings, load, state_folder
 from bridge.errors import ConfigError
+from bridge.limits import ClientLimits, Limits
 
 SECRET = "hush-hush-1234"
 VALUES: dict[str, tuple[Any, Any, Any, Any]] = {
     "MT5_LOGIN": (1, 2, 3, 4), "MT5_PASSWORD": ("p1", "p2", "p3", "p4"), "MT5_SERVER": ("s1", "s2", "s3", "s4"),
     "MT5_PATH": ("a1", "a2", "a3", "a4"), "MT5_TIMEOUT_MS": (1_000, 2_000, 3_000, 4_000),
     "MT5_PORTABLE": (True, False, True, False),
+    "MT5BRIDGE_JOURNAL": ("j1", "j2", "j3", "j4"),
     "MT5BRIDGE_ENDPOINT": ("tcp://127.0.0.1:1", "tcp://127.0.0.1:2", "tcp://127.0.0.1:3", "tcp://127.0.0.1:4"),
 }  # fmt: skip
 """For each variable: its value in the flags, the environment, `.env` and the file."""
@@ -70,6 +72,28 @@ def test_flags_before_environment_before_env_file_before_file(tmp_path: Path, va
         flags["mt5", "password"] = SECRET
     found = load(flags, config=config, environ=environ, folder=tmp_path)
     assert getattr(getattr(found, section), name) == VALUES[variable][source]
+
+
+def test_where_the_journals_are(tmp_path: Path) -> None:
+    def folder(environ: dict[str, str], **flags: str) -> Path | None:
+        given = {("mt5" if name == "path" else "bridge", name): value for name, value in flags.items()}
+        return load(given, environ=environ, folder=tmp_path).journal_folder(environ)
+
+    state = {"XDG_STATE_HOME": str(tmp_path), "LOCALAPPDATA": str(tmp_path)}
+    assert folder(state) == state_folder(state) / "journal"
+    assert folder(state, journal="here") == Path("here")
+    assert folder({"MT5BRIDGE_JOURNAL": "there"}) == Path("there")
+    assert folder(state, terminal="simulator") is None, "its orders end with it"
+    assert folder(state, terminal="simulator", journal="here") == Path("here")
+    assert folder(state, terminal="simulator", path="tcp://127.0.0.1:5557") == state_folder(state) / "journal"
+    failure(tmp_path, flags={("bridge", "journal_keep_days"): 6})
+
+
+def test_the_state_folder_of_each_system(tmp_path: Path) -> None:
+    assert state_folder({"LOCALAPPDATA": str(tmp_path)}, "win32") == tmp_path / "mt5bridge"
+    assert state_folder({"XDG_STATE_HOME": str(tmp_path)}, "linux") == tmp_path / "mt5bridge"
+    assert state_folder({"XDG_STATE_HOME": "not/absolute"}, "linux") == Path.home() / ".local" / "state" / "mt5bridge"
+    assert state_folder({}, "darwin") == Path.home() / "Library" / "Application Support" / "mt5bridge"
 
 
 def test_every_variable_names_a_setting() -> None:
@@ -192,3 +216,48 @@ def test_any_text_is_a_configuration_or_one_clear_error(tmp_path_factory: pytest
     except ConfigError as error:
         told = str(error)
     assert told is None or (str(config) in told and "\n" not in told)
+
+
+# ---- limits on orders ------------------------------------------------------------------------------------------------------------
+
+
+def test_limits_for_all_and_by_name(tmp_path: Path) -> None:
+    config = write(
+        tmp_path,
+        file="[limits]\nnet_volume = 5\ndaily_loss = 1000.5\n\n"
+        "[clients.'grid-*']\nsymbols = ['EUR*']\nmax_volume = 0.5\nopen_positions = 3\norders_per_minute = 20\nmagics = [7, 8]\n"
+        "[clients.'*']\nread_only = true\ndry_run = true\n",
+    )
+    found = load({}, config=config, environ={}, folder=tmp_path).trading_limits()
+    assert found.bridge == ClientLimits(net_volume=5.0, daily_loss=1000.5)
+    assert list(found.clients) == ["grid-*", "*"]
+    assert found.clients["grid-*"] == ClientLimits(
+        symbols=("EUR*",), max_volume=0.5, open_positions=3, orders_per_minute=20, magics=(7, 8)
+    )
+    assert found.clients["*"] == ClientLimits(read_only=True, dry_run=True)
+    assert Settings().trading_limits() == Limits()
+
+
+@pytest.mark.parametrize(
+    ("wrong", "words"),
+    [
+        ("max_volme = 1", "max_volme"), ("max_volume = -0.1", "max_volume"), ("max_volume = nan", "max_volume"),
+        ("net_volume = inf", "net_volume"), ("max_volume = '1'", "max_volume"), ("max_volume = true", "max_volume"),
+        ("open_positions = 1.5", "open_positions"), ("open_positions = -1", "open_positions"), ("magics = [-1]", "magics"),
+        ("magics = 7", "magics"), ("symbols = 'EURUSD'", "symbols"), ("symbols = ['']", "symbols"), ("read_only = 1", "read_only"),
+        ("daily_loss = 0", "daily_loss"), ("daily_loss = nan", "daily_loss"), ("orders_per_minute = 0", "orders_per_minute"),
+    ],
+)  # fmt: skip
+def test_a_limit_that_is_wrong_is_named_with_its_section(tmp_path: Path, wrong: str, words: str) -> None:
+    told = failure(tmp_path, config=write(tmp_path, file=f"[limits]\n{wrong}\n"))
+    assert words in told
+    assert "limits" in told
+    told = failure(tmp_path, config=write(tmp_path, file=f"[clients.'a*']\nmax_volume = 1\n[clients.'b-*']\n{wrong}\n"))
+    assert words in told
+    assert "[clients.'b-*']" in told
+    assert "a*" not in told
+
+
+@pytest.mark.parametrize("text", ["limits = 5", "clients = 5", "[clients]\nx = 5", "[clients.'']\n", "[clients.'a\\nb']\nx = 1"])
+def test_sections_that_are_none(tmp_path: Path, text: str) -> None:
+    failure(tmp_path, config=write(tmp_path, file=text.replace("'", '"')))

@@ -10,6 +10,7 @@ import pytest
 
 from bridge.configuration import Configuration
 from bridge.errors import ConfigError
+from bridge.limits import ClientLimits, Limits
 
 _moments = count(1_700_000_000)
 
@@ -120,3 +121,52 @@ def test_wrong_settings_at_the_start_are_an_error(tmp_path: Path) -> None:
     write(tmp_path / ".env", "MT5_LOGIN=abc\n")
     with pytest.raises(ConfigError, match="MT5_LOGIN"):
         made(tmp_path)
+
+
+# ---- limits on orders ------------------------------------------------------------------------------------------------------------
+
+
+def limited(folder: Path, text: str) -> Configuration:
+    write(folder / "bridge.toml", text)
+    return made(folder, folder / "bridge.toml")
+
+
+def test_other_limits_are_news_once(tmp_path: Path) -> None:
+    configuration = limited(tmp_path, "[limits]\nmax_volume = 1\n")
+    assert configuration.limits == Limits(ClientLimits(max_volume=1.0))
+    assert configuration.newer_limits() is None
+    write(tmp_path / "bridge.toml", "[limits]\nmax_volume = 2\n")
+    assert configuration.newer_limits() == Limits(ClientLimits(max_volume=2.0))
+    assert configuration.newer_limits() is None
+    write(tmp_path / "bridge.toml", "[limits]\nmax_volume = 2\n[mt5]\nserver = 'A'\n")
+    assert configuration.newer_limits() is None, "it is about something else"
+    write(tmp_path / "bridge.toml", "[clients.'a*']\n[clients.'*a']\n")
+    configuration.newer_limits()
+    write(tmp_path / "bridge.toml", "[clients.'*a']\n[clients.'a*']\n")
+    found = configuration.newer_limits()
+    assert isinstance(found, Limits)
+    assert list(found.clients) == ["*a", "a*"]
+
+
+def test_limits_that_cannot_be_read_are_told_once_and_the_former_ones_stay(tmp_path: Path) -> None:
+    configuration = limited(tmp_path, "[limits]\nmax_volume = 1\n")
+    former = configuration.limits
+    for wrong in ("[limits]\nmax_volume = nan\n", "[limits\n"):
+        write(tmp_path / "bridge.toml", wrong)
+        assert isinstance(configuration.newer_limits(), ConfigError)
+        assert configuration.newer_limits() is None
+        assert configuration.limits == former
+    write(tmp_path / "bridge.toml", "[limits]\nmax_volume = 1\n")
+    assert configuration.newer_limits() == former, "that it is well again is news"
+    assert configuration.newer_limits() is None
+    (tmp_path / "bridge.toml").unlink()
+    assert isinstance(configuration.newer_limits(), ConfigError), "a file that went does not lift the limits"
+    assert configuration.limits == former
+
+
+def test_looking_for_limits_leaves_the_other_settings_to_the_next_session(tmp_path: Path) -> None:
+    configuration = limited(tmp_path, "[mt5]\nserver = 'A'\n")
+    write(tmp_path / "bridge.toml", "[mt5]\nserver = 'B'\n[limits]\nread_only = true\n")
+    assert isinstance(configuration.newer_limits(), Limits)
+    assert configuration.settings.mt5.server == "A"
+    assert configuration.changed()

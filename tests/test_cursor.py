@@ -58,6 +58,28 @@ def test_what_comes_instead_is_all_new() -> None:
     assert taken(cursor) == [a, b, c, a, a]
 
 
+def test_what_the_broker_inserted_is_left_out_when_the_bridge_finds_it_after_the_history() -> None:
+    cursor, _ = cursor_of()
+    give(cursor, 7, tick(0))
+    fill(cursor, Filling(tick(-5), tick(1) + tick(2) + tick(3), b""), snapshot_of(cursor.topic, 3, tick(3)), 1, 0)
+    give(cursor, 4, tick(2), tick(2), tick(-5), tick(-9), flags=LATE)
+    give(cursor, 5, tick(4))
+    give(cursor, 6, tick(2), tick(1), flags=LATE)
+    give(cursor, 7, tick(1), tick(5))
+    assert taken(cursor) == [tick(0), tick(-5), tick(1), tick(2), tick(3), tick(2), tick(-9), tick(4), tick(2), tick(1), tick(5)]
+    assert cursor.sequence == 7
+
+
+def test_what_was_found_in_the_history_is_not_remembered_for_ever() -> None:
+    cursor, _ = cursor_of()
+    give(cursor, 7, tick(0))
+    fill(cursor, Filling(b"", tick(1) + tick(2), b""), snapshot_of(cursor.topic, 3, tick(2)), 1, 0)
+    give(cursor, 4, tick(400_000))
+    cursor.heartbeat(4)
+    give(cursor, 5, tick(1), flags=LATE)
+    assert taken(cursor)[-1] == tick(1)
+
+
 def test_a_bar_that_comes_again_is_known_by_its_time() -> None:
     cursor, _ = cursor_of("bar:EURUSD:M1")
     give(cursor, 7, bar(0, 1.0), bar(60, 1.0))

@@ -9,7 +9,7 @@ from msgspec import Raw
 from bridge import codec
 from bridge.errors import MalformedMessage
 from bridge.messages import BACKFILLED
-from bridge.replies import Book, LogRecord, TradeEvent
+from bridge.replies import Book, LogRecord, TradeEvent, TradeSnapshot
 from bridge.replies import Heartbeat as HeartbeatBody
 from bridge.trading import BookLevel
 from clients.events import (
@@ -21,12 +21,13 @@ from clients.events import (
     Heartbeat,
     Item,
     LogLine,
+    OpenTrades,
     Other,
     Ticks,
     TradeUpdate,
     maker,
 )
-from tests.records import ACCOUNT, position
+from tests.records import ACCOUNT, order, position
 from tests.scripted_bridge import CONNECTED, bar_record, tick_record
 
 
@@ -75,6 +76,19 @@ def test_messages(topic: str, body: object, kind: type, field: str) -> None:
     assert getattr(event, field) == body
     assert not isinstance(event, Gap)
     assert event.sequence == 3
+
+
+def test_a_subscription_to_trade_begins_with_what_is_open() -> None:
+    snapshot = TradeSnapshot((position(5), position(6)), (order(7),))
+    event = made("trade", snapshot, snapshot=True)
+    assert isinstance(event, OpenTrades)
+    assert (event.open, event.snapshot, event.sequence) == (snapshot, True, 3)
+
+
+@pytest.mark.parametrize("body", [{"positions": []}, TradeEvent("position_opened", position(5)), 3, b"x"])
+def test_what_is_not_what_is_open_is_refused(body: object) -> None:
+    with pytest.raises(MalformedMessage, match="not a snapshot of trade"):
+        made("trade", body, snapshot=True)
 
 
 def test_a_topic_of_a_later_release_is_passed_on() -> None:

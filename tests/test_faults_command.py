@@ -33,7 +33,7 @@ from tests.processes import environment
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (["nonsense"], "there is no run 'nonsense'; there are connection, smoke"),
+        (["nonsense"], "there is no run 'nonsense'; there are connection, market-data, smoke"),
         (["connection", "--count", "0"], "--count is a number from 1 on"),
         (["smoke", "--count", "3"], "--count is not for smoke"),
         (["connection", "--seed", "x"], "invalid int value"),
@@ -96,6 +96,30 @@ def test_smoke_is_every_run_small(runs: list[tuple[int, int]], capsys: pytest.Ca
     told = json.loads(capsys.readouterr().out)
     assert (told["name"], told["counts"], told["wrong"]) == ("smoke", {"made": {"kill": 2}}, ["made: a tick twice: 7"])
     assert runs == [(8, 2)]
+
+
+def test_a_run_that_cannot_go_on_does_not_end_the_others(
+    runs: list[tuple[int, int]], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(RUNS, "made", replace(RUNS["made"], small=99))
+    monkeypatch.setitem(RUNS, "other", RUNS["made"])
+    assert main(["smoke", "--seed", "7", "--json"]) == 1
+    wrong = json.loads(capsys.readouterr().out)["wrong"]
+    assert [text.partition(":")[0] for text in wrong] == ["made", "other"]
+    assert runs == [(7, 99), (7, 99)]
+
+
+def test_what_was_skipped_is_told(
+    runs: list[tuple[int, int]], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    skipping = Run("a run", lambda seed, count: Outcome("made", seed, skipped={"network": "only root can"}), count=5, small=2)
+    monkeypatch.setitem(RUNS, "made", skipping)
+    assert main(["smoke", "--seed", "7", "--json"]) == 0
+    out, err = capsys.readouterr()
+    assert json.loads(out)["skipped"] == {"made: network": "only root can"}
+    assert "SKIPPED: made: network: only root can" in err
+    assert main(["made", "--seed", "7"]) == 0
+    assert "SKIPPED: network: only root can" in capsys.readouterr().out
 
 
 def test_a_run_that_cannot_go_on_has_failed(runs: list[tuple[int, int]], capsys: pytest.CaptureFixture[str]) -> None:

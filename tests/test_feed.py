@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bridge.errors import InvalidParameters, NotConnected, TerminalRefused, UnknownSymbol, UnknownTimeframe
 from bridge.messages import BACKFILLED, LATE, SUSPECT
-from bridge.replies import LogRecord, TradeEvent
+from bridge.replies import LogRecord, TradeEvent, TradeSnapshot
+from bridge.session.feed import Feed
+from bridge.session.looks import IN_SLOT, SLOT_S
 from bridge.terminal import TerminalError
 from bridge.ticks import TICK_STRUCT, Tick, last_tick
 from bridge.trading import Order, Position
@@ -330,16 +333,17 @@ def test_the_account_is_published_when_it_changes(run: Run, terminal: FakeTermin
 
 def test_trades_are_seen_by_comparing(run: Run, terminal: FakeTerminal) -> None:
     terminal.open_positions = [record(Position, ticket=1, identifier=1, volume=0.1)]
-    assert run.start("trade") is None
+    body = run.start("trade")
+    assert msgspec.msgpack.decode(body or b"", type=TradeSnapshot) == TradeSnapshot(tuple(terminal.open_positions), ())
     assert run.pass_time(1) == []
     terminal.pending = [record(Order, ticket=2)]
-    assert run.pass_time(1) == [("trade", 0, TradeEvent("order_placed", order=terminal.pending[0]))]
-    closed, terminal.open_positions = terminal.open_positions[0], []
+    assert run.pass_time(1) == [("trade", 0, TradeEvent("order_placed", order=terminal.pending[0], reason="client"))]
+    changed = terminal.open_positions[0] = replace(terminal.open_positions[0], sl=1.0)
     run.feed.ordered(run.now)
-    assert run.pass_time(0.001) == [("trade", 0, TradeEvent("position_closed", position=closed))]
+    assert run.pass_time(0.001) == [("trade", 0, TradeEvent("position_changed", position=changed))]
     terminal.pending = []
     run.feed.restore(run.now)
-    assert [(flags, event.kind) for _, flags, event in run.pass_time(1)] == [(BACKFILLED, "order_gone")]
+    assert [(flags, event.kind) for _, flags, event in run.pass_time(3)] == [(BACKFILLED, "order_gone")]
 
 
 # ---- refusals --------------------------------------------------------------------------------------------------------------------
@@ -441,11 +445,36 @@ def test_many_symbols_are_looked_at_in_turn() -> None:
     run = Run(terminal)
     run.start("tick:")
     run.pass_time(0.3)
-    start = dict(asked)
-    for number in range(100):
+    for number in range(120):
+        if number == 20:
+            start = dict(asked)
         for name in terminal.names:
             terminal.ticks[name] += tick(number * 10 + 1)
         run.pass_time(0.01)
     counts = [asked[name] - start[name] for name in terminal.names]
     assert max(counts) - min(counts) <= 2
-    assert 15 <= min(counts) <= 25
+    assert 15 <= min(counts) <= 20, "2,000 looks a second among 100"
+
+
+def test_the_next_to_be_polled_is_always_the_one_that_is_due_first() -> None:
+    terminal = FakeTerminal(*(f"S{number}" for number in range(30)))
+    feed = Feed(terminal)
+    now = 0.0
+    late_s = 0.0
+    for turn in range(3_000):
+        if turn < 90 and turn % 3 == 0:
+            feed.start(f"tick:S{turn // 3}", now)
+        if turn % 7 == 0:
+            terminal.ticks[f"S{turn % 30}"] += tick(turn * 10)
+        if turn in (500, 1_500):
+            feed.restore(now)
+        if turn == 1_000:
+            feed.stop("tick:S3")
+        now = max(now, feed.next_deadline())
+        feed.poll(now)
+        streams = min((stream.due for stream in feed._streams.values()), default=feed._review.due)
+        streams = min(streams, feed._review.due)
+        watches = min(watch.due for symbol in feed.symbols() if (watch := feed._looks.watch(symbol)) is not None)
+        assert min(streams, watches) <= feed.next_deadline() <= min(streams, max(watches, now + SLOT_S))
+        late_s = max(late_s, now - min(streams, watches))
+    assert late_s < 30 * SLOT_S / IN_SLOT + SLOT_S

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 
+import msgspec
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
@@ -14,9 +15,10 @@ from bridge import codec
 from bridge.connection import State
 from bridge.errors import ERRORS, DeadlinePassed, NotConnected, OrderRejected, OutcomeUnknown, TryAgain, UnknownSymbol
 from bridge.messages import GetAccount, GetSnapshot, GetStatus, GetTick, Ping, Request, SendOrder
+from bridge.placement import Placement
 from bridge.session import link
 from bridge.trading import TradeRequest
-from tests.scripted_session import Bench, attached, health, ticks
+from tests.scripted_session import Bench, attached, done, health, ticks
 
 WIRES = ["tick:A\0", "tick:B\0", "tick:", "bar:A:M1\0", "account\0", "client:c1\0", "client:c1:1\0", "connection\0", "bar:"]
 PASSIVE = ("bar:", "client:c1\0", "client:c1:1\0")
@@ -169,7 +171,7 @@ class Interleavings(RuleBasedStateMachine):
         call = self.at_session.pop(data.draw(st.sampled_from(sorted(self.at_session))))
         error = data.draw(st.none() | st.sampled_from(FAILURES))
         if error is None:
-            self.say(link.Result(call.id, Raw(codec.pack({}))))
+            self.say(done(call) if call.method == "order" else link.Result(call.id, Raw(codec.pack({}))))
             return
         if isinstance(error, TryAgain) and call.method == "order" and self.alive:
             self.sent.discard(magic(call))
@@ -250,9 +252,7 @@ class Interleavings(RuleBasedStateMachine):
 
 def magic(call: link.Call) -> int:
     """The order's number, which its content carries."""
-    order = codec.decode_params("order", call.params)
-    assert isinstance(order, SendOrder)
-    return order.request.magic
+    return msgspec.msgpack.decode(call.params, type=Placement).request.magic
 
 
 TestInterleavings = Interleavings.TestCase

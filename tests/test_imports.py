@@ -28,7 +28,8 @@ SANS_IO = {
     "bridge.connection", "bridge.watch", "bridge.advice", "bridge.session.link", "bridge.codec", "bridge.messages",
     "bridge.session.core", "clients.session", "bridge.standing", "bridge.conditions", "bridge.clock", "bridge.reception",
     "bridge.overview", "bridge.ring", "bridge.shared", "bridge.streams", "bridge.calls", "bridge.session.owner",
-    "bridge.session.signs",
+    "bridge.session.signs", "bridge.reconcile", "bridge.reconciliation", "bridge.limits", "bridge.exposure", "bridge.minutes",
+    "bridge.halt", "bridge.decisions",
 }  # fmt: skip
 """Cores that are given bytes and the time, and reach for neither."""
 OUTSIDE = {

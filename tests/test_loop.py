@@ -17,9 +17,10 @@ from bridge.gateway import Gateway, GatewaySettings
 from bridge.loop import LARGE_BYTES, drive
 from bridge.messages import GetAccount, Ping
 from bridge.session import link
-from bridge.sockets import events_socket, requests_socket
+from bridge.sockets import Bell, events_socket, requests_socket
 from bridge.terminal import Credentials
 from bridge.watch import WatchSettings
+from tests.fake_scribe import FakeScribe
 from tests.scripted_session import obliging
 
 PATIENCE_MS = 20_000
@@ -82,7 +83,8 @@ class Rig:
         self.sessions = InlineSessions(context)
         self.sessions.wrong += wrong
         self.changed = threading.Event()
-        arguments = (self.gateway, requests, events, self.sessions)
+        self.bell = Bell(context)
+        arguments = (self.gateway, requests, events, self.sessions, FakeScribe(self.bell.ring), self.bell)
         asked = {"stop_asked": self.stop.is_set, "settings_changed": self.changed.is_set}
         self.thread = threading.Thread(target=drive, args=arguments, kwargs=asked)
         self.thread.start()
@@ -90,7 +92,7 @@ class Rig:
         self.dealer.connect(requests_endpoint)
         self.sub = context.socket(zmq.SUB)
         self.sub.connect(events_endpoint)
-        self.sockets = [requests, events, self.dealer, self.sub]
+        self.sockets = [requests, events, self.dealer, self.sub, self.bell.socket, self.bell._other]
 
     def ask(self, *frames: bytes) -> bytes:
         """A request and its reply."""

@@ -436,7 +436,10 @@ def test_an_order_is_one_dict_of_the_right_types(module: Module, terminal: MetaT
     assert set(map(type, (passed["volume"], passed["price"], passed["sl"]))) == {float}
     assert set(map(type, (passed["action"], passed["deviation"], passed["type_filling"], passed["expiration"]))) == {int}
     assert list(passed) == [field for field, _ in FIELDS["TradeRequest"]]
-    assert (result.retcode, result.order, result.request) == (10046, 12, TradeRequest(action=1, symbol="EURUSD", volume=1.0))
+    told = TradeRequest(action=1, symbol="EURUSD", volume=1.0, type_filling=0)
+    assert (result.retcode, result.order, result.request) == (10046, 12, told)
+    terminal.send(TradeRequest())
+    assert module.calls[-1][1][0]["type_filling"] == 0
     module.answer("order_check", struct("OrderCheckResult", retcode=0, comment="Done", margin=5.0))
     assert terminal.check(sent).margin == 5.0
 

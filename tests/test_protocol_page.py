@@ -19,8 +19,8 @@ from bridge import codec, messages, records, replies, trading
 from bridge.config import DEFAULT_EVENTS, DEFAULT_REQUESTS
 from bridge.connection import READS, TRADES, State
 from bridge.errors import ERRORS
+from bridge.execution import Execution
 from bridge.gateway import GatewaySettings
-from bridge.outcomes import Outcomes
 from bridge.session import suspect
 from bridge.ticks import BAR_STRUCT, RECORD_BYTES, TICK_STRUCT, TIMEFRAME_S, TIMEFRAMES, Bar, Tick
 from bridge.version import __version__
@@ -168,6 +168,11 @@ def test_events() -> None:
     assert flags == {flag: getattr(messages, flag) for flag in ("BACKFILLED", "LATE", "FOREIGN", "REPLAYED", "SUSPECT")}
 
 
+def test_trade_events() -> None:
+    kinds = get_args(get_type_hints(replies.TradeEvent)["kind"])
+    assert [plain(row["trade event"]) for row in table("trade event", "when")] == list(kinds)
+
+
 def test_suspect_kinds() -> None:
     assert [plain(row["kind"]) for row in table("kind", "of")] == list(suspect.KINDS)
 
@@ -218,13 +223,14 @@ def test_limits() -> None:
         "MAX_TOPIC_BYTES": codec.MAX_TOPIC_BYTES,
         "MAX_ROWS": messages.MAX_ROWS,
         "MAX_SYMBOLS": messages.MAX_SYMBOLS,
+        "MAX_ENTRIES": messages.MAX_ENTRIES,
         "RECORD_BYTES": RECORD_BYTES,
     }
     settings = GatewaySettings(software="", epoch=1, wall_us=0)
     for row in table("setting", "value"):
         assert float(row["value"]) == getattr(settings, plain(row["setting"])), row["setting"]
-    remembered = re.findall(r"The newest (\d+) orders of this epoch are remembered", PAGE)
-    assert remembered == [str(inspect.signature(Outcomes).parameters["limit"].default)]
+    remembered = re.findall(r"the newest (\d+) of them are answered from memory", PAGE)
+    assert remembered == [str(inspect.signature(Execution).parameters["limit"].default)]
 
 
 def test_endpoints() -> None:

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from collections import Counter
 from itertools import count, pairwise
 from typing import Any
 
 import pytest
 
+from bridge import codec
 from bridge.errors import BridgeError, Busy, InternalError, NotConnected, Stopping
 from bridge.messages import REPLAYED, GetReplay, Hello
-from bridge.replies import Replayed, Snapshots, TradeEvent
+from bridge.replies import Replayed, Snapshots, TradeEvent, TradeSnapshot
 from clients.cursor import KEPT
-from clients.events import Bars, Gap, Heartbeat, Item, Ticks
+from clients.events import Bars, Gap, Heartbeat, Item, OpenTrades, Ticks, TradeUpdate
 from clients.repairs import RETRY_S, TOPICS_AT_ONCE
 from clients.session import ClientSession
 from clients.streams import QUEUE_LIMIT, Feed
@@ -372,6 +374,40 @@ def test_events_are_not_asked_for_one_at_a_time() -> None:
     assert world.asked()[0] == GetReplay(TOPIC, 9, 12)
 
 
+def test_a_program_that_takes_nothing_is_told_once_and_costs_no_more_than_a_bound(caplog: pytest.LogCaptureFixture) -> None:
+    world = World(heartbeat_s=1.0)
+    world.bridge.answers["replay"] = lambda request: None
+    feed = world.feed(limit=500)
+
+    def flood() -> int:
+        begin = tracemalloc.get_traced_memory()[0]
+        for _ in range(5_000):
+            world.bridge.publish(TOPIC, tick_record(1_000 * (world.bridge.sequences[TOPIC] + 1)))
+            world.bridge.kept.clear()
+            world.session.receive_event(world.bridge.events.pop(), world.time.now)
+        return tracemalloc.get_traced_memory()[0] - begin
+
+    tracemalloc.start()
+    try:
+        grown, further = flood(), flood()
+    finally:
+        tracemalloc.stop()
+    assert grown < 1_000_000
+    assert further < 10_000
+    assert (len(feed.queue), feed.counters.overflowed, feed.counters.full) == (500, 9_500, 1)
+    assert [record.message for record in caplog.records].count(caplog.records[0].message) == 1
+    world.bridge.answers["replay"] = world.bridge._replay
+    feed.queue.clear()
+    world.wait(15.0)
+    assert len(feed.queue) > 0
+    for _ in range(3):
+        feed.queue.clear()
+        world.wait(3.0)
+    world.ticks(700)
+    world.wait()
+    assert (feed.counters.full, len(caplog.records)) == (2, 2), "it is told again when it happens again"
+
+
 def test_a_full_queue_of_one_subscription_does_not_hold_up_another() -> None:
     world = World()
     topics = [f"tick:S{number}" for number in range(2 * TOPICS_AT_ONCE)]
@@ -430,6 +466,29 @@ def test_of_a_state_the_newest_is_enough() -> None:
     world.wait()
     assert [(item.sequence, item.snapshot) for item in feed.queue if isinstance(item, Bars)] == [(1, False), (2, False), (7, True)]
     assert (len(feed.queue), feed.counters.gaps) == (3, 0)
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_what_happened_on_the_account_and_is_lost_is_told_with_what_is_open_now(known: bool) -> None:
+    world = World()
+    feed = world.feed("trade")
+    for number in range(1, 8):
+        world.link.events = lost if number in (3, 4, 5, 6) else after()
+        world.bridge.publish("trade", TradeEvent("position_changed", position(number)))
+        if number == 5:
+            world.bridge.kept["trade"].clear()
+        if known:
+            world.bridge.newest["trade"] = codec.plain_body(TradeSnapshot((position(number),), ()))
+        world.link.work()
+    world.wait()
+    gap = Gap("trade", 1, "sequence", 3, 7, 5)
+    rest = [item for item in feed.queue if isinstance(item, OpenTrades)]
+    assert [item for item in feed.queue if isinstance(item, Gap)] == [gap]
+    assert [(item.sequence, item.open.positions) for item in rest] == ([(7, (position(7),))] if known else [])
+    world.bridge.publish("trade", TradeEvent("position_changed", position(8)))
+    world.link.work()
+    world.wait()
+    assert feed.queue[-1] == TradeUpdate(1, 8, feed.queue[-1].time_us, 0, False, TradeEvent("position_changed", position(8)))  # type: ignore[union-attr]
 
 
 def test_a_proof_that_is_lost_is_asked_for_again() -> None:

@@ -15,7 +15,7 @@ from bridge.codec import pack, plain_body
 from bridge.connection import State
 from bridge.messages import EVENT_BODIES, REPLIES
 from bridge.replies import ConnectionState, Heartbeat, LastTick, OrderOutcome, TopicSnapshot, TopicStatus, TradeEvent
-from bridge.session.ledger import OrderKind, PositionKind
+from bridge.session.chronicle import ENDS
 from bridge.session.orders import ACCEPTED
 from bridge.topics import Stream
 from tests.message_strategies import instances, same
@@ -52,8 +52,8 @@ def literals(kind: type[Any], field: str) -> tuple[Any, ...]:
 def test_the_words_are_those_of_the_parts_that_use_them() -> None:
     assert literals(ConnectionState, "state") == tuple(State)
     assert literals(TopicStatus, "stream") == tuple(Stream)
-    assert set(literals(TradeEvent, "kind")) == {*get_args(PositionKind), *get_args(OrderKind)}
-    assert set(literals(OrderOutcome, "outcome")) == set(ACCEPTED.values())
+    assert set(literals(TradeEvent, "kind")) > set(ENDS.values())
+    assert set(literals(OrderOutcome, "outcome")) == {*ACCEPTED.values(), "dry_run"}
 
 
 def test_an_unknown_word_is_refused() -> None:

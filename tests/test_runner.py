@@ -9,13 +9,14 @@ import subprocess
 import sys
 import time as real_time
 from collections.abc import Callable
+from functools import partial
 from itertools import pairwise
 from typing import Any
 
 import pytest
 
 from bridge.errors import InvalidParameters, NotConnected
-from bridge.messages import BACKFILLED
+from bridge.messages import BACKFILLED, LATE, SUSPECT
 from bridge.replies import TradeEvent
 from bridge.ticks import Tick
 from strategies import Strategy
@@ -241,6 +242,40 @@ def test_ticks_are_subscribed_to_only_where_they_are_wanted(stage: Callable[...,
     play.at(1.0, lambda: play.bridge.publish("tick:EURUSD", tick_record(5_000) + tick_record(6_000)))
     play.run()
     assert [entry for entry in diary(play) if isinstance(entry, int)] == [5, 6]
+
+
+@pytest.mark.parametrize(("cut_s", "live"), [(2.0, True), (9.0, False)])
+def test_what_was_lost_on_its_way_is_news_only_while_it_is_young(stage: Callable[..., Stage], cut_s: float, live: bool) -> None:
+    class Ticking(Diary):
+        def on_tick(self, tick: Tick) -> None:
+            self.diary.append((f"tick {tick.time}", self.live))
+
+    play = stage(Ticking())
+    play.bridge.answers["replay"] = play.bridge._replay
+    play.at(1.0, lambda: play.bridge.publish("tick:EURUSD", tick_record(5_000)))
+    play.at(1.5, play.link.cut)
+    play.at(2.0, lambda: play.bridge.close_bar(1.0))
+    play.at(2.0, lambda: play.bridge.publish("tick:EURUSD", tick_record(6_000)))
+    play.at(1.5 + cut_s, play.link.heal)
+    play.at(2.0 + cut_s, lambda: play.bridge.publish("tick:EURUSD", tick_record(7_000)))
+    play.at(2.0 + cut_s, lambda: play.bridge.close_bar(1.0))
+    assert play.run(20.0) == 0
+    entries = [entry for entry in diary(play) if isinstance(entry, tuple)][3:]
+    assert [entry for entry in entries if isinstance(entry[0], int)] == [(1_800, live), (2_100, True)]
+    assert [entry for entry in entries if isinstance(entry[0], str)] == [("tick 5", True), ("tick 6", live), ("tick 7", True)]
+    assert play.runner.gaps == 0
+
+
+def test_ticks_found_afterwards_are_not_news(stage: Callable[..., Stage]) -> None:
+    class Ticking(Diary):
+        def on_tick(self, tick: Tick) -> None:
+            self.diary.append((f"tick {tick.time}", self.live))
+
+    play = stage(Ticking())
+    for number, flags in enumerate((BACKFILLED, LATE, SUSPECT), 1):
+        play.at(float(number), partial(play.bridge.publish, "tick:EURUSD", tick_record(number * 1_000), flags=flags))
+    play.run()
+    assert diary(play)[-4:-1] == [("tick 1", False), ("tick 2", False), ("tick 3", True)]
 
 
 def test_the_timer_runs_while_live(stage: Callable[..., Stage]) -> None:

@@ -29,9 +29,10 @@ from bridge.errors import (
 from bridge.messages import GetSymbol, Hello, Ping, SendOrder
 from bridge.replies import ClockOffset, OrderOutcome
 from bridge.trading import OrderResult, TradeRequest
+from clients.endpoint import events_endpoint
 from clients.events import Connection, Gap, Heartbeat, Ticks
 from clients.join import Join, parts
-from clients.session import ClientSession, events_endpoint
+from clients.session import ClientSession
 from clients.streams import QUEUE_LIMIT, Feed
 from tests.fake_link import FakeLink, after, doubled, lost
 from tests.scripted_bridge import START_MSC, Nil, ScriptedBridge, tick_record
@@ -464,8 +465,27 @@ def test_many_topics_are_asked_for_in_parts() -> None:
     assert [topic for part in found for topic in part] == list(topics)
     assert all(len(part) <= 2_000 and sum(map(len, part)) < 60_000 for part in found)
     world = World()
-    world.feed(*topics)
-    assert world.bridge.methods().count("snapshot") == len(found)
+    world.feed(*(f"tick:{'S' * 60}{number}" for number in range(1_500)))
+    assert world.bridge.methods().count("snapshot") == 3
+
+
+def test_more_topics_than_a_client_may_follow_are_refused_and_none_is_subscribed() -> None:
+    world = World()
+    feed = world.feed("tick:*", "account")
+    world.link.work()
+    subscribed, sent = dict(world.link.subscribed), len(world.link.sent)
+    with pytest.raises(InvalidParameters, match="1999 topics beside the 2 of this client are more than 2000") as refused:
+        world.session.subscribe((f"tick:{number}" for number in range(1_999)), world.time.now, 1.0)
+    assert refused.value.details == {"field": "topics", "wanted": 1_999, "present": 2, "limit": 2_000}
+    with pytest.raises(InvalidParameters):
+        world.session.subscribe((f"tick:{number}" for number in range(100_000)), world.time.now, 1.0)
+    world.link.work()
+    assert (world.link.subscribed, len(world.link.sent), world.session.subscriptions.feeds) == (subscribed, sent, [feed])
+    world.tick()
+    world.time.run_for(0.1)
+    assert len(feed.queue) == 1
+    world.session.unsubscribe(feed)
+    world.feed(*(f"tick:{number}" for number in range(2_000)))
 
 
 # ---- the bridge goes and comes ---------------------------------------------------------------------------------------------------
@@ -714,7 +734,7 @@ def test_where_the_events_are(requests: str, events: str, expected: str) -> None
 
 CORE = (
     "session", "subscriptions", "streams", "cursor", "join", "splicing", "place", "healing", "repairs", "exchange", "calls",
-    "clock", "events", "history", "orders", "server_time",
+    "clock", "endpoint", "events", "freshness", "history", "orders", "repeats", "server_time", "staleness", "topics",
 )  # fmt: skip
 
 

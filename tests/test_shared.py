@@ -139,7 +139,7 @@ def test_nothing_is_kept_across_a_loss_of_the_session() -> None:
     ask(bench, 1, 2)
     bench.exit()
     assert [type(bench.error(f"{number}", b"p%d" % number)) for number in (1, 2)] == [NotConnected] * 2
-    assert bench.gateway._calls.shared.size == 0
+    assert bench.gateway.calls.shared.size == 0
 
 
 def test_the_bound_holds_and_the_least_used_goes_first() -> None:

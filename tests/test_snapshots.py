@@ -6,13 +6,15 @@ from typing import Any
 import msgspec
 import pytest
 
+from bridge import codec
 from bridge.codec import encode_request
 from bridge.errors import Busy, DeadlinePassed, InvalidParameters, Stopping, UnknownSymbol
 from bridge.messages import EVENT_BODIES, GetSnapshot
 from bridge.records import Account
-from bridge.replies import ConnectionState, TopicSnapshot
+from bridge.replies import ConnectionState, TopicSnapshot, TradeEvent, TradeSnapshot
 from bridge.session import link
 from bridge.topics import Stream
+from tests.records import order, position
 from tests.scripted_session import Bench, attached, blank, obliging, ticks
 
 
@@ -152,6 +154,44 @@ def test_the_account_is_told_as_an_account() -> None:
     assert body_of(snapshot_of(bench, "account")[0]) == blank(Account, login=7, balance=100.0)
     bench.say(link.Publish([("account", 0, blank(Account, login=7, balance=90.0))]))
     assert body_of(snapshot_of(bench, "account", request_id="2")[0]).balance == 90.0
+
+
+def open_trades(bench: Bench, request_id: str) -> tuple[int, TradeSnapshot | None]:
+    (told,) = snapshot_of(bench, "trade", request_id=request_id)
+    return told.sequence, msgspec.msgpack.decode(told.body, type=TradeSnapshot | None)
+
+
+def test_of_trades_what_is_open_is_told_to_who_comes_late() -> None:
+    bench = Bench().connect()
+    bench.subscribe("trade\0")
+    bench.say(link.Started("trade", link.pack(TradeSnapshot((position(1), position(3)), (order(9),)))))
+    assert open_trades(bench, "1") == (0, TradeSnapshot((position(1), position(3)), (order(9),)))
+    said = len(bench.said)
+    bench.say(link.Publish([
+        ("trade", 0, codec.plain_body(event))
+        for event in (
+            TradeEvent("order_filled", order=order(9)),
+            TradeEvent("position_opened", position=position(2)),
+            TradeEvent("position_changed", position=position(1, sl=1.5)),
+            TradeEvent("position_closed", position=position(3)),
+            TradeEvent("order_placed", order=order(8)),
+        )
+    ]))  # fmt: skip
+    assert open_trades(bench, "2") == (5, TradeSnapshot((position(1, sl=1.5), position(2)), (order(8),)))
+    assert len(bench.said) == said, "the session is not asked for it"
+    bench.exit()
+    bench.run(0.5)
+    bench.say(link.Ready("token", 1), attached(), link.Started("trade", link.pack(TradeSnapshot((), ()))))
+    assert open_trades(bench, "3") == (5, TradeSnapshot((), ()))
+
+
+def test_what_is_open_is_not_known_before_the_session_has_said_it() -> None:
+    bench = Bench().connect()
+    bench.subscribe("trade\0")
+    bench.say(
+        link.Publish([("trade", 0, codec.plain_body(TradeEvent("position_opened", position(2))))]), link.Started("trade", None)
+    )
+    assert open_trades(bench, "1") == (1, None)
 
 
 def test_what_a_new_session_knows_replaces_what_the_old_one_knew() -> None:

@@ -155,6 +155,18 @@ def test_nothing_stays_of_what_never_had_an_event() -> None:
     assert list(table) == []
 
 
+def test_who_has_only_got_a_state_and_comes_back_too_late_sees_that_something_was_missed() -> None:
+    table = TopicTable(linger_s=5.0)
+    for wire, body in ((b"bar:A:M1\0", ticks(1.0)), (b"tick:A\0", None)):
+        state = table.subscribe(wire)
+        assert state is not None
+        state.body = body
+        table.unsubscribe(wire, 0.0)
+    table.unwanted(5.0)
+    (told,) = table
+    assert (told.name, told.sequence) == ("bar:A:M1", 1)
+
+
 def test_a_sequence_is_kept_for_those_who_come_back_and_shows_that_something_was_missed() -> None:
     table = TopicTable(linger_s=5.0)
     state = table.subscribe(b"tick:A\0")
@@ -177,7 +189,8 @@ def test_of_the_newest_event_a_late_joiner_gets_what_is_still_true() -> None:
     assert newest("forming:A:M1", b"x" * 60) == b"x" * 60
     assert newest("account", {"login": 1}) == {"login": 1}
     assert newest("book:A", {"symbol": "A"}) == {"symbol": "A"}
-    assert [newest(name, {}) for name in ("trade", "log", "heartbeat")] == [None, None, None]
+    assert newest("trade", {"positions": []}) == {"positions": []}
+    assert [newest(name, {}) for name in ("log", "heartbeat")] == [None, None]
 
 
 @pytest.mark.parametrize(

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
-import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -17,7 +16,9 @@ from bridge.ticks import RECORD_BYTES, last_tick
 from clients import Client, events
 from clients.history import ticks
 from clients.subscription import Subscription
-from tests.processes import PATIENCE_S, Served, environment, first_line, serving
+from tests.faults.delivery import delivered
+from tests.faults.subscribers import Subscriber
+from tests.processes import PATIENCE_S, Served, serving
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="signals")
 SYMBOLS = ("EURUSD", "GBPUSD")
@@ -79,7 +80,7 @@ class Received:
         while len(self.epochs) < bridges:
             assert time.monotonic() < deadline, f"bridge {bridges} was not found"
             self.take(feed, 0.1)
-        self.take(feed, 1.0)
+        self.take(feed, 0.5)
 
 
 def test_a_bridge_killed_and_started_again_costs_no_tick_and_no_bar(terminal: SimulatedTerminal) -> None:
@@ -93,7 +94,7 @@ def test_a_bridge_killed_and_started_again_costs_no_tick_and_no_bar(terminal: Si
         first.process.wait()
     with client:
         same = ("--requests", first.requests, "--events", first.events)
-        received.take(feed, 0.5)
+        received.take(feed, 0.1)
         with serving(*same, **settings(terminal)) as second:
             received.take_of(feed, 2)
             second.process.kill()
@@ -102,7 +103,7 @@ def test_a_bridge_killed_and_started_again_costs_no_tick_and_no_bar(terminal: Si
             received.take_of(feed, 3)
             wait_until_healthy(third)
             terminal.control("control.hold")
-            received.take(feed, 3.0)
+            received.take(feed, 1.5)
             for symbol, rows in received.ticks.items():
                 assert bytes(rows) == history(client, symbol, bytes(rows)), symbol
             assert received.bars == list(range(received.bars[0], received.bars[-1] + 1, 60))
@@ -113,29 +114,26 @@ def test_a_bridge_killed_and_started_again_costs_no_tick_and_no_bar(terminal: Si
             assert client.counters.restarts == 2
 
 
-@pytest.mark.parametrize("seconds", [4.5])
-def test_a_subscriber_that_was_stopped_gets_everything(terminal: SimulatedTerminal, seconds: float) -> None:
+def test_a_subscriber_that_was_stopped_gets_everything(terminal: SimulatedTerminal, tmp_path: Path) -> None:
     with serving(**settings(terminal)) as bridge:
         wait_until_healthy(bridge)
-        words = [sys.executable, "-m", "tests.receiver", bridge.requests, *TOPICS]
-        pipe = subprocess.PIPE
-        with subprocess.Popen(words, stdin=pipe, stdout=pipe, text=True, env=environment()) as process:
-            try:
-                assert first_line(process) == "subscribed\n"
-                time.sleep(0.5)
-                os.kill(process.pid, signal.SIGSTOP)
-                time.sleep(seconds)
-                os.kill(process.pid, signal.SIGCONT)
-                time.sleep(0.5)
-                terminal.control("control.hold")
-                told, _ = process.communicate("end\n", PATIENCE_S)
-            except BaseException:
-                process.kill()
-                raise
-        got = json.loads(told)
-        assert got["gaps"] == []
+        subscriber = Subscriber(tmp_path / "subscriber", bridge.requests, TOPICS)
+        try:
+            subscriber.ready()
+            time.sleep(0.5)
+            os.kill(subscriber.process.pid, signal.SIGSTOP)
+            time.sleep(4.2)
+            os.kill(subscriber.process.pid, signal.SIGCONT)
+            time.sleep(0.5)
+            terminal.control("control.hold")
+            (part,) = subscriber.finish()
+        finally:
+            subscriber.kill()
         with Client(bridge.requests, name="comparing") as client:
-            for symbol in SYMBOLS:
-                rows = bytes.fromhex(got["ticks"][symbol])
-                assert rows == history(client, symbol, rows), symbol
-        assert got["counters"]["replayed"] + got["counters"]["backfilled"] > 0, got["counters"]
+            histories = {
+                topic: history(client, topic.removeprefix("tick:"), bytes.fromhex(began)) for topic, began in part.began.items()
+            }
+        assert histories.keys() == set(TOPICS)
+        found = delivered("subscriber", [part], histories, whole=True)
+        assert found.wrong == []
+        assert found.replayed + found.backfilled > 0

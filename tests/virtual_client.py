@@ -8,6 +8,7 @@ from typing import Any, TypeVar, cast
 
 from bridge.messages import Hello, Request
 from clients.blocking import Client
+from clients.calls import Call
 from clients.driver import Driver
 from clients.session import ClientSession
 from clients.streams import Feed
@@ -31,12 +32,26 @@ class VirtualDriver:
         time.run_while(lambda: not hello.done)
         hello.result()
 
-    def call(self, request: Request[R], timeout_s: float, request_id: str | None) -> R:
+    def call(self, request: Request[R], timeout_s: float, request_id: str | None, valid_for_s: float | None = None) -> R:
         """Send a request and let time pass until it is done."""
-        call = self.session.call(request, self.time.now, timeout_s, request_id=request_id)
+        return self.wait(self.begin(request, timeout_s, request_id, valid_for_s))
+
+    def begin(
+        self, request: Request[R], timeout_s: float, request_id: str | None, valid_for_s: float | None = None
+    ) -> Call[R]:
+        """Send a request."""
+        call = self.session.call(request, self.time.now, timeout_s, request_id=request_id, valid_for_s=valid_for_s)
         self.link.work()
+        return call
+
+    def wait(self, call: Call[R]) -> R:
+        """Let time pass until it is done."""
         self.time.run_while(lambda: not call.done)
         return call.result()
+
+    def forget(self, call: Call[Any]) -> None:
+        """Nobody wants its answer any more."""
+        self.session.forget(call)
 
     def subscribe(self, topics: tuple[str, ...], timeout_s: float, queue_limit: int) -> Feed:
         """Subscribe and let time pass until it is in force."""

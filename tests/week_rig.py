@@ -18,13 +18,15 @@ from typing import Any
 
 from bridge import codec
 from bridge.connection import State
-from bridge.gateway import Gateway, GatewaySettings
+from bridge.gateway import Action, Gateway, GatewaySettings
+from bridge.journalling import OpenJournal
 from bridge.messages import FOREIGN, GetStatus, Hello, ReplyMessage, Request
 from bridge.replies import ConnectionState, Status, TradeEvent
 from bridge.session import link
 from bridge.session.core import Session
-from bridge.supervision import KillSession, StartSession
+from bridge.supervision import StartSession
 from bridge.terminal import Credentials
+from tests.fake_scribe import FakeScribe
 from tests.week_world import WeekTerminal, World
 
 LINK_S = 0.0001
@@ -105,6 +107,7 @@ class Rig:
         self.credentials = credentials
         self.dice = dice
         settings = GatewaySettings("1.0", 7, start_us, heartbeat_s=5.0)
+        self.scribe = FakeScribe()
         self.gateway = Gateway(settings, now, Random(dice.random()))
         self.process: Process | None = None
         self.on_the_way: deque[tuple[float, int, bytes]] = deque()
@@ -187,10 +190,14 @@ class Rig:
 
     def _take(self) -> None:
         gateway = self.gateway
-        if gateway.actions:
+        while gateway.actions or gateway.writes:
+            writes, gateway.writes = gateway.writes, []
+            self.scribe.write(writes)
             actions, gateway.actions = gateway.actions, []
             for action in actions:
                 self._act(action)
+            for written in self.scribe.take():
+                gateway.journalled(written, self.now)
         if gateway.link:
             frames, gateway.link = gateway.link, []
             for frame in frames:
@@ -209,10 +216,12 @@ class Rig:
         if not self._asleep:
             self._gateway_at = gateway.next_deadline()
 
-    def _act(self, action: StartSession | KillSession) -> None:
+    def _act(self, action: Action) -> None:
         if isinstance(action, StartSession):
             assert self.gateway.connection.state is not State.REFUSED, "tried while refused"
             self.process = Process(self, action.generation)
+        elif isinstance(action, OpenJournal):
+            self.scribe.open(action.login, action.server)
         elif self.process is not None and self.process.generation == action.generation:
             self.kills.append((self.now, action.reason))
             self.process.alive = False

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable
 from math import inf
 from random import Random
 
 from bridge.gateway import Gateway, GatewaySettings
+from bridge.journalling import OpenJournal
 from bridge.records import TerminalInfo
 from bridge.session import link
 from bridge.session.core import Session
@@ -17,6 +18,7 @@ from bridge.terminal import Credentials
 from bridge.ticks import Tick, last_tick
 from clients.session import ClientSession
 from tests.fake_link import Answering, FakeLink, Fault
+from tests.fake_scribe import FakeScribe
 from tests.fake_terminal import FakeTerminal
 from tests.virtual_time import VirtualTime
 
@@ -57,12 +59,13 @@ class WholeBridge:
 
     def __init__(self, terminal: FakeTerminal, epoch: int, now: float, **settings: int | float) -> None:
         self.terminal = terminal
+        self.scribe = FakeScribe()
         self.gateway = Gateway(
             GatewaySettings(software="1.0", epoch=epoch, wall_us=WALL_US, events="tcp://127.0.0.1:5556", **settings),  # type: ignore[arg-type]
             now,
             Random(7),
         )
-        self.in_force: dict[bytes, None] = {}
+        self.in_force: Counter[bytes] = Counter()
         self.generation = 0
         self._session: Session | None = None
         self._said: list[link.FromSession] = []
@@ -94,9 +97,9 @@ class WholeBridge:
     def receive_subscription(self, frame: bytes, now: float) -> None:
         if self.gateway.receive_subscription(frame, now):
             if frame[0]:
-                self.in_force[frame[1:]] = None
+                self.in_force[frame[1:]] += 1
             else:
-                self.in_force.pop(frame[1:], None)
+                self.in_force = Counter(self.in_force) - Counter((frame[1:],))
         self.gateway.subscriptions_applied(now)
         self._act(now)
 
@@ -116,7 +119,9 @@ class WholeBridge:
     def _act(self, now: float) -> None:
         """Carry what gateway and session say to each other."""
         gateway = self.gateway
-        while gateway.actions or gateway.link or self._said:
+        while gateway.actions or gateway.link or gateway.writes or self._said:
+            writes, gateway.writes = gateway.writes, []
+            self.scribe.write(writes)
             actions, gateway.actions = gateway.actions, []
             for action in actions:
                 if isinstance(action, StartSession):
@@ -125,6 +130,10 @@ class WholeBridge:
                     self._said.append(link.Ready("token", 1))
                 elif isinstance(action, KillSession):
                     self._session = None
+                elif isinstance(action, OpenJournal):
+                    self.scribe.open(action.login, action.server)
+            for written in self.scribe.take():
+                gateway.journalled(written, now)
             frames, gateway.link = gateway.link, []
             for message in sorted(map(link.to_session, frames), key=_of_prefix):
                 if self._session is not None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from bridge.errors import AccountChanged, BridgeError, NotConnected
+from bridge.replies import LogRecord
 from bridge.session.calls import LIMITS_S, perform
 from bridge.session.feed import HISTORY_LIMIT_S, Begin, Feed
 from bridge.session.link import (
@@ -21,7 +22,6 @@ from bridge.session.link import (
     Gone,
     Idle,
     Lost,
-    Publish,
     Result,
     Started,
     StartStream,
@@ -32,9 +32,10 @@ from bridge.session.link import (
     failed,
     not_started,
 )
-from bridge.session.owner import OF_ACCOUNT, Owner
-from bridge.session.quotes import Event
+from bridge.session.outbox import Outbox
+from bridge.session.owner import VERIFIED, Owner
 from bridge.session.schedule import Schedule, too_late
+from bridge.session.sight import Sight
 from bridge.session.signs import Reading, Signs
 from bridge.terminal import Credentials, Terminal, TerminalError
 
@@ -44,9 +45,6 @@ ALIVE_S = 1.0
 """A step that begins so long after the last sign says that the call before it has come back."""
 MOST_FAILURES = 5
 """A terminal that refuses to say how it is so many times on end counts as lost: attaching anew is what can help."""
-EVENTS_AT_ONCE = 64
-EVENTS_WAIT_S = 0.002
-"""Events of one turn travel together, but not more than this many and not after waiting longer than this."""
 
 
 class Session:
@@ -58,7 +56,9 @@ class Session:
         self._send = send
         self._schedule = Schedule()
         self._owner = Owner()
+        self._sight = Sight(terminal)
         self._feed = Feed(terminal, self._owner)
+        self._outbox = Outbox(self._feed, send)
         self._signs = Signs(terminal, self._feed.symbols)
         self._reading: Reading | None = None
         self._connect: Connect | None = None
@@ -67,8 +67,6 @@ class Session:
         self._starting: tuple[str, Begin] | None = None
         self._start_limit_s = 0.0
         self._feeds_turn = False
-        self._events: list[Event] = []
-        self._events_since = 0.0
         self._sign_due = 0.0
         self._gone: list[str] = []
         self._sign_over = False
@@ -96,14 +94,14 @@ class Session:
             self._starting[1].close()
             self._starting = None
         self._feed.stop(topic)
-        self._flush()
+        self._outbox.flush()
         self._send(Stopped(topic))
 
     # ---- time --------------------------------------------------------------------------------------------------------------------
 
     def next_deadline(self) -> float:
         """When `step` has something to do next; minus infinity for at once."""
-        if self.stopped or self._connect or self._starting or self._schedule or self._events or self._reading or self._sign_over:
+        if self.stopped or self._connect or self._starting or self._schedule or self._outbox or self._reading or self._sign_over:
             return float("-inf")
         return min(self._sign_due, self._feed.next_deadline()) if self._attached else self._sign_due
 
@@ -130,8 +128,7 @@ class Session:
             elif wanted:
                 self._serve(now)
                 self._feeds_turn = True
-        if self._events and (now - self._events_since >= EVENTS_WAIT_S or self._feed.next_deadline() > now):
-            self._flush()
+        self._outbox.turn(now)
 
     def close(self) -> None:
         """Give the terminal up; what fails now does not matter any more."""
@@ -148,6 +145,7 @@ class Session:
         self._connect = self._reading = None
         self._attached = False
         self._owner.login, self._owner.server = connect.login, connect.server
+        self._sight.forget()
         terminal = self._terminal
         self._send(Busy("attach", terminal.attach_limit_s(self._credentials)))
         try:
@@ -182,7 +180,7 @@ class Session:
             self._sign_limit_s = next(self._reading)
             return
         except StopIteration as end:
-            self._flush()  # what was read before belongs before
+            self._outbox.flush()  # what was read before belongs before
             self._sign_failures = 0
             self._send(end.value)
         except TerminalError as error:
@@ -190,7 +188,7 @@ class Session:
             if error.link_lost or self._sign_failures >= MOST_FAILURES:
                 self._lose(error)
             else:
-                self._events.append(("log", 0, {"level": "warning", "message": f"terminal: {error}", "topic": None}))
+                self._outbox.add([("log", 0, LogRecord("warning", f"terminal: {error}"))], now)
                 self._send(Idle())
         self._reading = None
         self._sign_over = True
@@ -216,17 +214,17 @@ class Session:
         if late is not None or not self._attached:
             self._send(failed(call.id, late or _not_connected()))
             return
-        self._flush()
+        self._outbox.flush()
         limit_s = LIMITS_S.get(call.method)
         if limit_s is not None:
             self._send(Busy(call.method, limit_s))
         try:
-            if call.method == "order" or call.method in OF_ACCOUNT:
-                self._owner.verify(self._terminal)
-            if call.method in OF_ACCOUNT:
+            account = self._owner.verify(self._terminal) if call.method == "order" or call.method in VERIFIED else None
+            self._sight.begin(account, now)
+            if call.method in VERIFIED:
                 self._send(Idle())  # each of these calls may take its time
-            result = perform(self._terminal, call.method, call.params)
-            if call.method in OF_ACCOUNT:
+            result = perform(self._terminal, call.method, call.params, self._sight)
+            if call.method in VERIFIED:
                 self._send(Idle())
                 self._owner.verify(self._terminal)
         except BridgeError as error:
@@ -249,8 +247,8 @@ class Session:
             self._start_limit_s = next(steps)
             return
         except StopIteration as end:
-            self._events += self._feed.collect()
-            self._flush()
+            self._outbox.add(self._feed.collect(), 0.0)
+            self._outbox.flush()
             kept = self._feed.kept().get(topic) if topic == "trade" else None
             self._send(Started(topic, end.value, kept, self._feed.flags(topic)))
         except BridgeError as error:
@@ -261,29 +259,19 @@ class Session:
 
     def _poll(self, now: float) -> None:
         if self._feed.slow:
-            self._flush()
+            self._outbox.flush()
             self._send(Busy("history", HISTORY_LIMIT_S))
         try:
             events = self._feed.poll(now)
         except TerminalError as error:
             self._lose(error)
             return
-        if events:
-            if not self._events:
-                self._events_since = now
-            self._events += events
-            if len(self._events) >= EVENTS_AT_ONCE:
-                self._flush()
+        self._outbox.add(events, now)
         gone = self._feed.gone()
         if gone != self._gone:
             self._gone = gone
-            self._flush()
+            self._outbox.flush()
             self._send(Gone(gone))
-
-    def _flush(self) -> None:
-        if self._events:
-            self._send(Publish(self._events, self._feed.kept(), self._feed.take_suspect_records()))
-            self._events = []
 
     def _check_link(self, error: BridgeError) -> None:
         cause = error.__cause__
@@ -292,7 +280,7 @@ class Session:
 
     def _lose(self, error: TerminalError) -> None:
         """Say once that the link to the terminal was lost; streams wait for the next attach, calls are refused."""
-        self._flush()
+        self._outbox.flush()
         self._attached = False
         self._reading = None
         self._send(Lost(error.function, error.code, error.text))

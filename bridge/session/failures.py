@@ -10,6 +10,7 @@ from bridge.terminal import TerminalError
 NOT_FOUND = -4
 CALL_FAILED = -1
 INVALID_PARAMS = -2
+WRONG = -10_000
 
 NEXT_STEPS: dict[int, str] = {
     -1: "try again in a moment; for history, the terminal may still be downloading it",

@@ -8,24 +8,21 @@ from __future__ import annotations
 from collections.abc import Generator
 from math import inf
 
-from bridge.errors import InvalidParameters
 from bridge.messages import SUSPECT
-from bridge.replies import LogRecord
-from bridge.session.account import AccountStream, TradeStream
-from bridge.session.bars import BarStream, FormingStream
 from bridge.session.book import BookStream, Releases, opening, pace
-from bridge.session.calls import check_timeframe
 from bridge.session.failures import NOT_FOUND, refusal
+from bridge.session.families import make
+from bridge.session.looks import Looks, Watch
 from bridge.session.market_watch import MarketWatch
 from bridge.session.owner import Owner
-from bridge.session.quotes import LONGEST_S, SHORTEST_S, Event, Stream, TickStream, Watch
+from bridge.session.quotes import Event, Stream, TickStream
 from bridge.session.review import Review
 from bridge.session.suspect import Suspects, of_state
+from bridge.session.trades import TradeStream
+from bridge.session.troubles import FAILURE_WAIT_S, Troubles
+from bridge.session.turns import Turns
 from bridge.terminal import Terminal, TerminalError
 
-LOOKS_PER_S = 2_000
-"""Looks at last ticks in a second, of all symbols together, at most."""
-FAILURE_WAIT_S = 1.0
 HISTORY_LIMIT_S = 90.0
 """How long the terminal may take for a symbol's first history (MQL5 CopyTicks: up to 45 s of download, and then the reading)."""
 
@@ -45,16 +42,16 @@ class Feed:
         self._owner = owner or Owner()
         self._streams: dict[str, Stream] = {}
         self._asked: set[str] = set()
-        self._watches: dict[str, Watch] = {}
         self._prefixes: set[str] = set()
         self._market_watch: MarketWatch | None = None
         self._review = Review()
         self._releases = Releases()
         self._suspects = Suspects()
-        self._pollers: list[Poller] = []
-        self._next: Poller | None = None
-        self._failing: set[Poller] = set()
-        self._gone: set[str] = set()
+        self._troubles = Troubles()
+        self._looks = Looks()
+        self._turns: Turns[Stream | MarketWatch | Review | Releases] = Turns()
+        self._turns.add(self._review)
+        self._turns.add(self._releases)
         self._later: list[Event] = []
 
     # ---- starting and stopping ---------------------------------------------------------------------------------------------------
@@ -79,14 +76,13 @@ class Feed:
         Raises `InvalidParameters` for what is no topic of a session, `UnknownTimeframe`, `UnknownSymbol`, `NotConnected`,
         `TerminalRefused`; the last three have the `TerminalError` as their cause.
         """
-        family, _, rest = topic.partition(":")
         if _is_prefix(topic):
             return self._begin_market_watch(topic, now)
         stream = self._streams.get(topic)
         symbol = None
         try:
             if stream is None:
-                stream, symbol = self._make(topic, family, rest, resume)
+                stream, symbol = make(topic, resume, self._owner, self._suspects)
                 if symbol is not None:
                     yield 0.0
                     found = self._terminal.symbol(symbol)
@@ -108,54 +104,37 @@ class Feed:
             raise
         return stream.body()
 
-    def _make(self, topic: str, family: str, rest: str, resume: bytes | None) -> tuple[Stream, str | None]:
-        if topic == "account":
-            return AccountStream(self._owner), None
-        if topic == "trade":
-            return TradeStream(self._owner, resume), None
-        if family == "tick":
-            return TickStream(rest, resume, self._suspects), rest
-        if family == "book":
-            return BookStream(rest, self._suspects), rest
-        symbol, _, timeframe = rest.rpartition(":")
-        if family not in ("bar", "forming") or not symbol:
-            raise InvalidParameters(f"no topic {topic!r}", next_step="see the list of topics in docs/protocol.md", topic=topic)
-        check_timeframe(timeframe)
-        if family == "bar":
-            return BarStream(symbol, timeframe, resume, self._suspects), symbol
-        return FormingStream(symbol, timeframe, self._suspects), symbol
-
     def _attach(self, topic: str, stream: Stream, symbol: str | None, now: float) -> Stream:
         self._streams[topic] = stream
-        if symbol is None or isinstance(stream, BookStream):
+        if not isinstance(stream, TickStream):
             stream.due = now
-        else:
-            watch = self._watches.get(symbol)
-            if watch is None:
-                watch = self._watches[symbol] = Watch(symbol, now)
-            if not isinstance(stream, TickStream):
-                stream.due = now
-            watch.add(stream, now)
-        self._arrange()
+        if symbol is not None and not isinstance(stream, BookStream):
+            self._looks.follow(symbol, stream, now)
+        self._turns.add(stream)
+        self._arrange(stream)
         return stream
 
     def _settler(self, stream: Stream) -> Poller:
         """What to poll so that a stream settles: a stream of ticks has to be told of a last tick first."""
-        if stream.due == inf and isinstance(stream, TickStream):
-            return self._watches[stream.symbol]
-        return stream
+        watch = self._looks.watch(stream.symbol) if stream.due == inf and isinstance(stream, TickStream) else None
+        return watch or stream
 
     def stop(self, topic: str) -> None:
         """Nobody wants the topic any more."""
+        self._asked.discard(topic)
         if _is_prefix(topic):
             self._prefixes.discard(topic.rstrip("*"))
-            if not self._prefixes:
+            if not self._prefixes and self._market_watch is not None:
+                self._turns.discard(self._market_watch)
                 self._market_watch = None
-        self._asked.discard(topic)
-        for name in list(self._streams):
-            if name not in self._asked and not self._follows(name):
-                self._drop(name)
-        self._arrange()
+            for name in list(self._streams):
+                self._drop_unwanted(name)
+        elif topic in self._streams:
+            self._drop_unwanted(topic)
+
+    def _drop_unwanted(self, topic: str) -> None:
+        if topic not in self._asked and not self._follows(topic):
+            self._drop(topic)
 
     def _follows(self, name: str) -> bool:
         """Whether a topic belongs to a prefix that somebody wants."""
@@ -163,20 +142,25 @@ class Feed:
 
     def _drop(self, topic: str) -> None:
         stream = self._streams.pop(topic)
+        self._turns.discard(stream)
+        self._troubles.forget(stream)
+        symbol = getattr(stream, "symbol", None)
+        watch = None if symbol is None else self._looks.leave(symbol, stream)
+        if watch is not None:
+            self._troubles.forget(watch)
+        if isinstance(stream, TickStream):
+            self._review.discard(stream)
         if isinstance(stream, BookStream) and stream.opened:
             self._releases.add(stream.symbol)
-        for symbol, watch in list(self._watches.items()):
-            if stream in watch.streams:
-                watch.streams.remove(stream)
-                if not watch.streams:
-                    del self._watches[symbol]
+        self._arrange(stream)
 
     def _begin_market_watch(self, topic: str, now: float) -> bytes | None:
         self._prefixes.add(topic.rstrip("*"))
         if self._market_watch is None:
             self._market_watch = MarketWatch(now, self._shown)
+            self._turns.add(self._market_watch)
         self._market_watch.due = now
-        self._arrange()
+        self._turns.changed((self._market_watch,))
         return None
 
     def _shown(self, names: set[str], now: float) -> None:
@@ -188,37 +172,37 @@ class Feed:
         for topic in list(self._streams):
             if topic not in self._asked and topic.removeprefix("tick:") not in names:
                 self._drop(topic)
-        self._arrange()
 
-    def _arrange(self) -> None:
-        """After streams came or went."""
-        self._review.arrange(stream for stream in self._streams.values() if isinstance(stream, TickStream))
-        self._pollers = [*self._watches.values(), *self._streams.values(), self._review, self._releases]
-        if self._market_watch is not None:
-            self._pollers.append(self._market_watch)
-        self._failing &= set(self._pollers)
-        self._gone &= self._watches.keys()
-        shortest_s = min(max(SHORTEST_S, len(self._watches) / LOOKS_PER_S), LONGEST_S)
-        for watch in self._watches.values():
-            watch.shortest_s = shortest_s
-        pace([stream for stream in self._streams.values() if isinstance(stream, BookStream)])
-        self._choose()
+    def _arrange(self, stream: Stream) -> None:
+        """After a stream came or went."""
+        if isinstance(stream, TickStream):
+            if stream.topic in self._streams:
+                self._review.add(stream)
+            self._turns.changed((self._review,))
+        elif isinstance(stream, BookStream):
+            pace([stream for stream in self._streams.values() if isinstance(stream, BookStream)])
+            self._turns.changed((self._releases,))
 
     # ---- polling -----------------------------------------------------------------------------------------------------------------
 
-    def _choose(self) -> None:
-        self._next = min(self._pollers, key=_due, default=None)
+    def _next(self) -> Poller | None:
+        """Who has the next turn."""
+        due = self._looks.due
+        if due <= self._turns.due:
+            return None if due == inf else self._looks.first()
+        return self._turns.first()
 
     def next_deadline(self) -> float:
         """When to poll next; infinity when nothing runs."""
         if self._later:
             return -inf
-        return inf if self._next is None else self._next.due
+        return min(self._looks.due, self._turns.due)
 
     @property
     def slow(self) -> bool:
         """Whether the next poll may rightly take as long as `HISTORY_LIMIT_S`."""
-        return self._next is not None and self._next.slow
+        poller = self._next()
+        return poller is not None and poller.slow
 
     def poll(self, now: float) -> list[Event]:
         """Give the stream that is most overdue its turn; the events to publish, in order.
@@ -226,8 +210,9 @@ class Feed:
         Raises `TerminalError` when the link to the terminal was lost; other failures are published as `log` and tried again later.
         """
         events = self.collect()
-        if self._next is not None and self._next.due <= now:
-            events += self._run(self._next, now)
+        poller = self._next()
+        if poller is not None and min(self._looks.due, self._turns.due) <= now:
+            events += self._run(poller, now)
         return events
 
     def collect(self) -> list[Event]:
@@ -241,51 +226,34 @@ class Feed:
         except TerminalError as error:
             if error.link_lost:
                 raise
-            events = self._failed(poller, error, now)
+            return self._failed(poller, error, now)
         else:
-            self._failing.discard(poller)
-            if isinstance(poller, Watch) and poller.symbol in self._gone:
-                self._gone.discard(poller.symbol)
-                events = [*_told(f"the symbol {poller.symbol} is there again", f"tick:{poller.symbol}"), *events]
-        self._choose()
-        return events
+            return [*self._troubles.over(poller), *events]
+        finally:
+            if isinstance(poller, Watch):
+                self._looks.took(poller, now)
+                self._turns.changed(poller.streams)
+            else:
+                self._turns.changed((poller,))
 
     def _failed(self, poller: Poller, error: TerminalError, now: float) -> list[Event]:
         """Try again later; say so once."""
-        poller.due = now + FAILURE_WAIT_S
-        streams: list[Stream] = []
-        if isinstance(poller, Watch):
-            topic, streams = f"tick:{poller.symbol}", poller.streams
-        elif isinstance(poller, MarketWatch | Review | Releases):
-            topic = poller.topic
-        else:
-            topic, streams = poller.topic, [poller]
+        streams = poller.streams if isinstance(poller, Watch) else (poller,)
         for stream in streams:
-            if not stream.settled:
+            if not isinstance(stream, MarketWatch | Review | Releases) and not stream.settled:
                 stream.without_history()
-        if isinstance(poller, Watch) and error.code == NOT_FOUND and poller.symbol not in self._gone:
-            return self._vanished(poller, now)
-        if poller in self._failing or getattr(poller, "symbol", None) in self._gone:
-            return []
-        self._failing.add(poller)
-        return _told(f"{topic}: {error}; trying again each second", topic)
-
-    def _vanished(self, watch: Watch, now: float) -> list[Event]:
-        """The terminal does not have a symbol any more. It is looked for each second, and shown in Market Watch again then."""
-        watch.restore(now)
-        watch.due = now + FAILURE_WAIT_S
-        self._gone.add(watch.symbol)
-        self._failing.add(watch)
-        text = f"the symbol {watch.symbol} is not there any more: the broker renamed or removed it; its streams wait for it"
-        return _told(text, f"tick:{watch.symbol}")
+        if isinstance(poller, Watch) and error.code == NOT_FOUND:
+            poller.restore(now)  # it is shown in Market Watch again when it is there again
+        poller.due = now + FAILURE_WAIT_S
+        return self._troubles.failed(poller, poller.topic, error)
 
     def gone(self) -> list[str]:
         """The symbols, of those streamed, that the terminal does not have any more."""
-        return sorted(self._gone)
+        return self._troubles.gone()
 
     def symbols(self) -> list[str]:
         """The symbols that are streamed."""
-        return list(self._watches)
+        return self._looks.symbols()
 
     def flags(self, topic: str) -> int:
         """The flags of a stream's state."""
@@ -307,28 +275,20 @@ class Feed:
         stream = self._streams.get("trade")
         if isinstance(stream, TradeStream):
             stream.ordered(now)
-            self._choose()
+            self._turns.changed((stream,))
 
     def restore(self, now: float) -> None:
         """The session was lost and is back: select the symbols again and catch up with what was missed."""
-        for watch in self._watches.values():
-            watch.restore(now)
+        self._looks.restore(now)
         for stream in self._streams.values():
             stream.restore(now)
         self._review.restore(now)
         self._releases.restore()
+        self._turns.changed((*self._streams.values(), self._review, self._releases))
         if self._market_watch is not None:
             self._market_watch.due = now
-        self._choose()
-
-
-def _told(message: str, topic: str) -> list[Event]:
-    return [("log", 0, LogRecord("warning", message, topic))]
+            self._turns.changed((self._market_watch,))
 
 
 def _is_prefix(topic: str) -> bool:
     return topic.startswith("tick:") and (topic == "tick:" or topic.endswith("*"))
-
-
-def _due(poller: Poller) -> float:
-    return poller.due

@@ -1,21 +1,16 @@
-"""What happened on the account between two looks at it."""
+"""What the terminal lists of an account at one moment: its open positions and pending orders, and whether they have changed."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
 from operator import attrgetter
-from typing import Literal
 
-from bridge.replies import TradeEvent
 from bridge.trading import Order, Position
-
-OrderKind = Literal["order_placed", "order_changed", "order_gone"]
-PositionKind = Literal["position_opened", "position_changed", "position_closed"]
 
 _FLOATING = {"price_current", "profit"}
 """Fields that move with every tick and are no change of the position or order."""
-_position_state = attrgetter(*(field.name for field in fields(Position) if field.name not in _FLOATING))
-_order_state = attrgetter(*(field.name for field in fields(Order) if field.name not in _FLOATING))
+position_state = attrgetter(*(field.name for field in fields(Position) if field.name not in _FLOATING))
+order_state = attrgetter(*(field.name for field in fields(Order) if field.name not in _FLOATING))
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,33 +26,18 @@ def ledger(positions: list[Position], orders: list[Order]) -> Ledger:
     return Ledger({item.identifier or item.ticket: item for item in positions}, {item.ticket: item for item in orders})
 
 
-def diff(before: Ledger, after: Ledger) -> list[TradeEvent]:
-    """Each difference once: orders before positions and, of either, what went before what came or changed, by ticket.
-
-    A filled pending order is thus seen to go before its position opens, and a position to close before its successor opens.
-    An event carries the newest state known; what came and went between two looks is not seen.
-    """
-    return [
-        *(_order("order_gone", before.orders[key]) for key in sorted(before.orders.keys() - after.orders.keys())),
-        *(_order("order_placed", after.orders[key]) for key in sorted(after.orders.keys() - before.orders.keys())),
-        *(
-            _order("order_changed", after.orders[key])
-            for key in sorted(after.orders.keys() & before.orders.keys())
-            if _order_state(after.orders[key]) != _order_state(before.orders[key])
-        ),
-        *(_position("position_closed", before.positions[key]) for key in sorted(before.positions.keys() - after.positions.keys())),
-        *(_position("position_opened", after.positions[key]) for key in sorted(after.positions.keys() - before.positions.keys())),
-        *(
-            _position("position_changed", after.positions[key])
-            for key in sorted(after.positions.keys() & before.positions.keys())
-            if _position_state(after.positions[key]) != _position_state(before.positions[key])
-        ),
-    ]
+def same(before: Ledger, after: Ledger) -> bool:
+    """Whether nothing but prices and profits differs."""
+    return (
+        before.positions.keys() == after.positions.keys()
+        and before.orders.keys() == after.orders.keys()
+        and all(position_state(item) == position_state(before.positions[key]) for key, item in after.positions.items())
+        and all(order_state(item) == order_state(before.orders[key]) for key, item in after.orders.items())
+    )
 
 
-def _order(kind: OrderKind, order: Order) -> TradeEvent:
-    return TradeEvent(kind, order=order)
-
-
-def _position(kind: PositionKind, position: Position) -> TradeEvent:
-    return TradeEvent(kind, position=position)
+def lots(position: Position | None) -> float:
+    """The volume of a position in lots, negative for a short one; 0 for none."""
+    if position is None:
+        return 0.0
+    return position.volume if position.type == 0 else -position.volume

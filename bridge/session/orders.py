@@ -1,15 +1,27 @@
-"""From the trade server's return code to what the client is told: done, rejected, or unknown."""
+"""An order in the session: the rules, the limits, the terminal's check, the sending, and from the trade server's return code to
+what the client is told: done, rejected, or unknown."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, Literal
 
-from bridge.errors import BridgeError, InvalidParameters, OrderRejected, OutcomeUnknown
+from bridge.errors import BridgeError, InvalidParameters, NotConnected, OrderRejected, OutcomeUnknown
+from bridge.exposure import day_start_s, exposure_refusal, needs_deals
+from bridge.placement import ExposureLimits, Placement
 from bridge.replies import OrderOutcome
+from bridge.session.admission import admit
 from bridge.session.failures import INVALID_PARAMS, refusal
+from bridge.session.rules import CLOSE_BY, DEAL, PENDING, filling
+from bridge.session.sight import Sight
 from bridge.terminal import Terminal, TerminalError, sent_nothing
-from bridge.trading import OrderResult, TradeRequest
+from bridge.trading import Deal, OrderCheck, OrderResult, TradeRequest
 
+PLACED = 10008
+TICKETED = (DEAL, PENDING, CLOSE_BY)
+"""Actions that make an order: what was accepted has its ticket (of a deal in a bridge to an exchange, at least the deal's)."""
+TOKENED = (DEAL, PENDING, CLOSE_BY)
+"""Actions whose order carries the comment, and with it the token by which it can be recognised."""
 ACCEPTED: dict[int, Literal["done", "partial", "placed"]] = {10008: "placed", 10009: "done", 10010: "partial"}
 """Return codes of success (MQL5 "Return codes of the trade server")."""
 
@@ -61,8 +73,27 @@ REJECTIONS: dict[int, tuple[str, str]] = {
 """Name and next step for every return code that proves that nothing was executed."""
 
 
+def place(sight: Sight, placement: Placement) -> OrderOutcome:
+    """Send an order, once, when every rule allows it; with `dry_run` check it only.
+
+    Raises `OutcomeUnknown` when it may have been executed; anything else that is raised says that nothing was: `InvalidParameters`
+    and `UnknownSymbol` (`admission`), `LimitReached` and `TradingHalted` (`exposure`), `OrderRejected`, `NotConnected`.
+    """
+    terminal, asked = sight.terminal, admit(placement.request, sight)
+    if placement.limits:
+        _check_exposure(sight, asked, placement.limits)
+    request = replace(asked, comment=asked.comment + placement.token) if asked.action in TOKENED else asked
+    if placement.check or placement.dry_run:
+        check = _check(terminal, request)
+        if placement.dry_run:
+            return OrderOutcome("dry_run", _nothing_sent(check), check)
+    outcome = send(terminal, request)
+    sight.note(outcome.result)
+    return outcome
+
+
 def send(terminal: Terminal, request: TradeRequest) -> OrderOutcome:
-    """Send an order, once.
+    """Send an order as it is, once.
 
     Raises `OutcomeUnknown` when it may have been executed, and `OrderRejected` or another error when nothing was.
     """
@@ -70,15 +101,90 @@ def send(terminal: Terminal, request: TradeRequest) -> OrderOutcome:
         result = terminal.send(request)
     except TerminalError as error:
         raise _unsent(error) if sent_nothing(error) else _unanswered(error) from error
-    return judge(result)
+    return judge(result, request)
 
 
-def judge(result: OrderResult) -> OrderOutcome:
+def judge(result: OrderResult, request: TradeRequest) -> OrderOutcome:
     """The outcome that a result stands for; raises as `send` does."""
     outcome = ACCEPTED.get(result.retcode)
+    details = _details(result)
     if outcome is not None:
+        if request.action in TICKETED and not (result.order or (result.deal and result.retcode != PLACED)):
+            raise OutcomeUnknown(
+                f"the answer says {outcome} ({result.retcode}) and names no ticket: it may have been executed or not",
+                next_step=LOOK_FIRST,
+                **details,
+            )
         return OrderOutcome(outcome, result)
-    details: dict[str, Any] = {
+    if result.retcode in UNKNOWN:
+        raise OutcomeUnknown(f"{UNKNOWN[result.retcode]} ({result.retcode} {result.comment})", next_step=LOOK_FIRST, **details)
+    if result.retcode not in REJECTIONS and (result.order or result.deal):
+        # A code of a newer terminal together with a ticket: nothing is proven.
+        raise OutcomeUnknown(f"the answer has an unknown code {result.retcode} ({result.comment})", next_step=LOOK_FIRST, **details)
+    raise _rejected("the order was rejected", result.retcode, result.comment, details)
+
+
+def checked(sight: Sight, request: TradeRequest) -> OrderCheck:
+    """The terminal's own check of a request, with a `type_filling` chosen where there is none; no other rule is looked at."""
+    if request.type_filling is None:
+        symbol = sight.symbol(request.symbol) if request.symbol and request.action in (DEAL, PENDING) else None
+        request = replace(request, type_filling=0 if symbol is None else filling(symbol, request.type))
+    return sight.terminal.check(request)
+
+
+def _check_exposure(sight: Sight, request: TradeRequest, limits: ExposureLimits) -> None:
+    """Raises what an exposure limit says. Here a look that fails refuses the order: a limit that cannot be kept is not kept."""
+    terminal, account = sight.terminal, sight.account()
+    try:
+        positions, orders = terminal.positions(), terminal.orders()
+        symbol = sight.symbol(request.symbol) if request.symbol else None
+        deals: list[Deal] = []
+        if needs_deals(limits):
+            newest_s = max((position.time_update for position in positions), default=0)
+            newest_s = max(newest_s, symbol.time if symbol is not None else 0)
+            deals = terminal.deals(from_s=day_start_s(newest_s))
+            today_s = day_start_s(max(newest_s, max((deal.time for deal in deals), default=0)))
+            deals = [deal for deal in deals if deal.time >= today_s]
+    except TerminalError as error:
+        raise refusal(error) from error
+    if account is None:
+        raise NotConnected("the terminal does not tell the account's figures, which the limits need", next_step="try again")
+    told = exposure_refusal(request, limits, positions, orders, deals, account, symbol)
+    if told is not None:
+        raise told
+
+
+def _check(terminal: Terminal, request: TradeRequest) -> OrderCheck:
+    """The terminal's own check, which has to pass. Whatever it says, nothing was sent."""
+    try:
+        check = terminal.check(request)
+    except TerminalError as error:
+        raise _unsent(error) from error
+    if check.retcode in UNKNOWN:
+        raise NotConnected(
+            f"the terminal cannot check the order now: {check.comment} ({check.retcode})",
+            next_step="try again",
+            retcode=check.retcode,
+        )
+    if check.retcode not in (0, *ACCEPTED):
+        raise _rejected(
+            "the terminal's check refuses the order, which was not sent",
+            check.retcode,
+            check.comment,
+            {"retcode": check.retcode, "comment": check.comment, "margin": check.margin, "margin_free": check.margin_free},
+        )
+    return check
+
+
+def _nothing_sent(check: OrderCheck) -> OrderResult:
+    return OrderResult(
+        retcode=check.retcode, deal=0, order=0, volume=0.0, price=0.0, bid=0.0, ask=0.0, comment=check.comment, request_id=0,
+        retcode_external=0, request=check.request,
+    )  # fmt: skip
+
+
+def _details(result: OrderResult) -> dict[str, Any]:
+    return {
         "retcode": result.retcode,
         "comment": result.comment,
         "order": result.order,
@@ -88,14 +194,12 @@ def judge(result: OrderResult) -> OrderOutcome:
         "request_id": result.request_id,
         "retcode_external": result.retcode_external,
     }
-    if result.retcode in UNKNOWN:
-        raise OutcomeUnknown(f"{UNKNOWN[result.retcode]} ({result.retcode} {result.comment})", next_step=LOOK_FIRST, **details)
-    name, next_step = REJECTIONS.get(result.retcode, ("", ""))
-    if not name and (result.order or result.deal):
-        # A code of a newer terminal together with a ticket: nothing is proven.
-        raise OutcomeUnknown(f"the answer has an unknown code {result.retcode} ({result.comment})", next_step=LOOK_FIRST, **details)
-    raise OrderRejected(
-        f"the order was rejected: {result.comment or name or 'no reason given'} ({result.retcode}{' ' + name if name else ''})",
+
+
+def _rejected(what: str, retcode: int, comment: str, details: dict[str, Any]) -> OrderRejected:
+    name, next_step = REJECTIONS.get(retcode, ("", ""))
+    return OrderRejected(
+        f"{what}: {comment or name or 'no reason given'} ({retcode}{' ' + name if name else ''})",
         next_step=next_step or "see the trade server's return codes in the MQL5 reference",
         **details,
     )

@@ -13,6 +13,8 @@ from bridge.terminal import Terminal, TerminalError
 
 OF_ACCOUNT = frozenset({"account", "positions", "orders", "history_orders", "deals", "find_symbol"})
 """Methods whose answers belong to an account, or to its broker."""
+VERIFIED = OF_ACCOUNT | {"trace"}
+"""Calls before and after which the session asks whose account it is; the gateway alone traces orders."""
 
 
 class Owner:
@@ -31,8 +33,8 @@ class Owner:
         """Whether this is the account."""
         return self.login in (None, account.login) and self.server in (None, account.server)
 
-    def verify(self, terminal: Terminal) -> None:
-        """Raises `AccountChanged` when the terminal is logged in to another account now, or what it said instead of answering."""
+    def verify(self, terminal: Terminal) -> Account:
+        """The account. Raises `AccountChanged` when the terminal is logged in to another one now, or what it said instead."""
         try:
             account = terminal.account()
         except TerminalError as error:
@@ -44,3 +46,4 @@ class Owner:
                 login=account.login,
                 server=account.server,
             )
+        return account

@@ -1,13 +1,15 @@
-"""The streams of one symbol's ticks: the cheap look at its last tick, and the reading of its tick history."""
+"""The stream of one symbol's ticks: its tick history, read whenever its last tick has changed."""
 
 from __future__ import annotations
 
 from collections import deque
+from itertools import groupby
 from math import inf
 from typing import Any, Protocol
 
 from bridge.messages import BACKFILLED, LATE
-from bridge.session.suspect import Suspects, of_ticks
+from bridge.session.repeat import STEP_S, Repeat
+from bridge.session.suspect import Found, Suspects, of_ticks
 from bridge.session.tail import BATCH, Tail, batches, rows_of
 from bridge.terminal import Terminal
 from bridge.ticks import RECORD_BYTES, TICK_STRUCT, Tick, last_tick
@@ -15,9 +17,6 @@ from bridge.ticks import RECORD_BYTES, TICK_STRUCT, Tick, last_tick
 Event = tuple[str, int, Any]
 """Topic, flags and body of an event: packed records, or a message."""
 
-SHORTEST_S = 0.005
-LONGEST_S = 0.1
-"""Bounds of the time between two looks at a symbol's last tick."""
 REREAD_S = 5.0
 """The history is read this often even if the last tick seems unchanged."""
 SOON_S = 0.005
@@ -65,52 +64,6 @@ class Stream(Protocol):
         """The session was lost and is back: catch up."""
 
 
-class Watch:
-    """Looks at one symbol's last tick, often while it changes and seldom while it does not, and tells the symbol's streams."""
-
-    slow = False
-
-    def __init__(self, symbol: str, now: float) -> None:
-        self.symbol = symbol
-        self.due = now
-        self.shortest_s = SHORTEST_S
-        self.streams: list[Stream] = []
-        self.tick: Tick | None = None
-        self._wait_s = SHORTEST_S
-        self._selected = True
-
-    def poll(self, terminal: Terminal, now: float) -> list[Event]:
-        """One look."""
-        if not self._selected:
-            terminal.select(self.symbol)
-            self._selected = True
-            self.due = now
-            return []
-        tick = terminal.tick(self.symbol)
-        if self.tick is None or (tick != self.tick and TICK_STRUCT.pack(*tick) != TICK_STRUCT.pack(*self.tick)):
-            # Packed records compare NaN as equal to itself.
-            self.tick = tick
-            self._wait_s = self.shortest_s
-            for stream in self.streams:
-                stream.quote(tick, now)
-        else:
-            self._wait_s = max(self.shortest_s, min(2 * self._wait_s, LONGEST_S))
-        self.due = now + self._wait_s
-        return []
-
-    def add(self, stream: Stream, now: float) -> None:
-        """Tell this stream, too."""
-        self.streams.append(stream)
-        if self.tick is not None:
-            stream.quote(self.tick, now)
-
-    def restore(self, now: float) -> None:
-        """Select the symbol again, then look."""
-        self._selected = False
-        self.tick = None
-        self.due = now
-
-
 class TickStream:
     """Every tick of a symbol, each once, from the terminal's tick history.
 
@@ -135,7 +88,8 @@ class TickStream:
         self._before: bytes | None = None
         self._lacking = 0
         self._quotes = 0
-        self._told: Tick | None = None
+        self._ahead_at = self._quoted_at = self._earliest = -inf
+        self._repeat: Repeat | None = None
         self._marks: deque[int] = deque(maxlen=REVIEW_MARKS)
         self._live_at = -inf if resume is None else inf
         self._wait_s = SOON_S
@@ -144,9 +98,12 @@ class TickStream:
         """There is something to read, unless the symbol was never quoted."""
         self._hint = tick
         self._quotes += 1
+        self._quoted_at = now
+        if self._tail is None or not self._steps_back(tick, self._tail):
+            self._ahead_at = now
         self._wait_s = SOON_S
         if tick.time_msc or self._tail is not None:
-            self.due = min(self.due, now)
+            self.due = min(self.due, max(now, self._earliest))
         else:
             self.settled = True
 
@@ -160,6 +117,11 @@ class TickStream:
             self._begin(terminal, hint, now)
             return []
         tail = self._tail
+        if self._repeat is None and self._quotes > 1 and self._steps_back(hint, tail):
+            self._repeat = Repeat(tail, hint, now - self._ahead_at)
+        if self._repeat is not None and not self._repeat.over:
+            return self._read_again(self._repeat, tail, terminal, hint, now)
+        self._repeat = None
         from_s, count = tail.question(hint.time)
         answer = terminal.ticks_from(self.symbol, from_s, count)
         late, new = tail.take(from_s, answer)
@@ -168,7 +130,7 @@ class TickStream:
         flags = BACKFILLED if now < self._live_at else 0
         short = ("short",) if new and tail.lacking > self._lacking else ()
         self._lacking = tail.lacking
-        events = self._events(late, LATE, now) + self._events(new, flags, now, short) + self._stepped_back(hint, tail, now)
+        events = self._events(late, LATE, now) + self._events(new, flags, now, short)
         if len(answer) >= count * RECORD_BYTES:
             self.due = now
             return events
@@ -182,25 +144,52 @@ class TickStream:
             self.due = now + REREAD_S
         return events
 
-    def _events(self, rows: bytes, flags: int, now: float, known: tuple[str, ...] = ()) -> list[Event]:
-        """Rows as events, marked where something is wrong with them, or is `known` to be."""
+    def _events(self, rows: bytes, flags: int, now: float, known: tuple[str, ...] = (), *, every: bool = False) -> list[Event]:
+        """Rows as events, marked where something is wrong with them, or is `known` to be: with one of them, or with every one."""
         late = bool(flags & LATE)
         events: list[Event] = []
         for part in batches(rows):
             found = of_ticks(part, None if late else self._before).also(*known)
+            if every:
+                found = Found(len(part) // RECORD_BYTES, found.kinds)
             events += self._suspects.event(self.topic, flags, part, found, now)
             if not late:
                 self._before = part[-RECORD_BYTES:]
         return events
 
-    def _stepped_back(self, hint: Tick, tail: Tail, now: float) -> list[Event]:
-        """The last tick itself, when it is of a time before all that is remembered: the server's clock stepped back by much, and
-        nobody can say which rows of that time's history are from before the step. The first look after an outage does not count,
-        for a terminal may begin with an old tick."""
-        if not hint.time_msc or hint.time >= tail.floor_s or self._quotes < 2 or hint is self._told:
+    # ---- a time that comes twice -------------------------------------------------------------------------------------------------
+
+    def _steps_back(self, hint: Tick, tail: Tail) -> bool:
+        """Whether the last tick is of a time before all that is remembered, or much older than the newest one: the server's clock
+        stepped back. The first look after an outage does not count, for a terminal may begin with an old tick."""
+        return bool(hint.time_msc) and hint.time < max(tail.floor_s, tail.second - STEP_S)
+
+    def _read_again(self, repeat: Repeat, tail: Tail, terminal: Terminal, hint: Tick, now: float) -> list[Event]:
+        """Read the history once. All that is new is marked, for its time was there before."""
+        if hint.time < repeat.second - STEP_S:
+            repeat = self._repeat = Repeat(tail, hint, STEP_S)  # once more
+        from_s, count = repeat.question()
+        new = repeat.take(from_s, terminal.ticks_from(self.symbol, from_s, count), hint, self._quoted_at, now)
+        if new is None:
+            self.due = now
             return []
-        self._told = hint
-        return self._events(TICK_STRUCT.pack(*hint), LATE, now, ("backwards",))
+        self.slow = False
+        lacks = repeat.lacks(hint)
+        if lacks:
+            new.append(TICK_STRUCT.pack(*hint))
+            self.due = now + max(self._wait_s, repeat.pause_s)
+            self._wait_s = min(2 * self._wait_s, LATER_S)
+        else:
+            self._live_at = min(self._live_at, now + CATCH_UP_S)
+            self.due = now + REREAD_S
+        self._earliest = now + repeat.pause_s
+        flags = BACKFILLED if now < self._live_at else 0
+        events: list[Event] = []
+        for marked, rows in groupby(new, repeat.marked):
+            packed = b"".join(rows)
+            self._last = packed[-RECORD_BYTES:]
+            events += self._events(packed, flags, now, ("backwards",) if marked else (), every=marked)
+        return events
 
     # ---- older seconds -----------------------------------------------------------------------------------------------------------
 
@@ -213,7 +202,7 @@ class TickStream:
         """Read again what was delivered since the review before the last few, however long ago that was: so the time before an
         outage is read again, too. One call to the terminal at most."""
         tail = self._tail
-        if tail is None or self.slow:
+        if tail is None or self.slow or self._repeat is not None:
             return []  # it has to catch up first
         mark_s = self._marks[0] if self._marks else tail.floor_s
         question = tail.review_question(min(mark_s, tail.second - REVIEW_BACK_S))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable
 from math import inf
 
 from bridge.session.quotes import Event, TickStream
@@ -33,17 +32,18 @@ class Review:
         """The topic whose turn it was last."""
         return "tick:" if self._present is None else self._present.topic
 
-    def arrange(self, streams: Iterable[TickStream]) -> None:
-        """These are the streams now; those that were there before keep their order."""
-        wanted = dict.fromkeys(streams)
-        kept = [stream for stream in self._turns if stream in wanted]
-        for stream in kept:
-            del wanted[stream]
-        self._turns = deque([*kept, *wanted])
+    def add(self, stream: TickStream) -> None:
+        """One more, behind the others."""
+        self._turns.append(stream)
+        if self.due == inf:
+            self.due = -inf  # the first turn only sets the pace
+
+    def discard(self, stream: TickStream) -> None:
+        """One less, if it is there."""
+        if stream in self._turns:
+            self._turns.remove(stream)
         if not self._turns:
             self.due = inf
-        elif self.due == inf:
-            self.due = -inf  # the first turn only sets the pace
 
     def poll(self, terminal: Terminal, now: float) -> list[Event]:
         """The next one's turn."""

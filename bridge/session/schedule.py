@@ -10,7 +10,7 @@ from bridge.session.link import Call, StartStream
 URGENT = 0
 RANKS: dict[str, int] = {
     "order": URGENT,
-    "order_check": 1, "margin": 1, "profit": 1,
+    "order_check": 1, "margin": 1, "profit": 1, "trace": 1,
     "account": 2, "positions": 2, "orders": 2, "history_orders": 2, "deals": 2,
     "tick": 3, "symbol": 3, "symbols": 3, "find_symbol": 3, "terminal": 3,
     "rates": 5, "ticks": 5,

@@ -47,7 +47,7 @@ class Found(NamedTuple):
 
     def also(self, *kinds: str) -> Found:
         """With what is known besides of all the records together."""
-        return Found(max(self.records, 1), (*self.kinds, *kinds)) if kinds else self
+        return Found(max(self.records, 1), tuple(dict.fromkeys((*self.kinds, *kinds)))) if kinds else self
 
 
 NOTHING = Found(0, ())

@@ -76,11 +76,11 @@ class Tail:
         with a false time was delivered, or the server's clock stepped back) moves the question back, as far as memory goes.
         """
         from_s = max(min(self.second, hint_s), self.floor_s)
-        return from_s, max(BATCH, 2 * (len(self._known(from_s)) // RECORD_BYTES))
+        return from_s, max(BATCH, 2 * (len(self.known(from_s)) // RECORD_BYTES))
 
     def take(self, from_s: int, answer: bytes) -> tuple[bytes, bytes]:
         """What is new in the answer to a question: rows that the broker inserted behind delivered ones, and rows after them."""
-        known = self._known(from_s)
+        known = self.known(from_s)
         if answer.startswith(known):
             late, new, vanished = b"", answer[len(known) :], b""
             self._remember(new)
@@ -100,7 +100,8 @@ class Tail:
                 late, new = self._after_start(late), self._after_start(new)
         return late, new
 
-    def _known(self, from_s: int) -> bytes:
+    def known(self, from_s: int) -> bytes:
+        """The delivered rows from a second on, as far as they are remembered."""
         if from_s == self.second:
             return self._seen.get(from_s, b"")
         return b"".join(self._seen[second] for second in sorted(self._seen) if second >= from_s)
@@ -133,6 +134,14 @@ class Tail:
         self._forget()
         late = b"".join(found)
         return self._after_start(late) if self._before_msc >= 0 else late
+
+    def adopt(self, rows: bytes) -> None:
+        """These were delivered, too, as far back as memory goes."""
+        for second, part in _by_second(rows).items():
+            if second >= self.floor_s:
+                self._put(second, self._seen.get(second, b"") + part)
+                self.newest_msc = max(self.newest_msc, last_tick(part).time_msc)
+        self._forget()
 
     # ---- memory ------------------------------------------------------------------------------------------------------------------
 

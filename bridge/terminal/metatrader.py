@@ -21,7 +21,7 @@ from collections.abc import Callable
 from dataclasses import asdict
 from functools import cache
 from operator import attrgetter
-from typing import Any, TypeVar, get_type_hints
+from typing import Any, TypeVar, get_args, get_type_hints
 
 import numpy as np
 
@@ -285,7 +285,12 @@ def _filter(ticket: int | None, symbol: str | None, group: str | None) -> dict[s
 def _layout(kind: type) -> tuple[Callable[[Any], tuple[Any, ...]], tuple[type, ...]]:
     """How to take a record's fields out of the package's struct, and their types."""
     hints = get_type_hints(kind)
-    return attrgetter(*hints), tuple(hints.values())
+    return attrgetter(*hints), tuple(_plain(hint) for hint in hints.values())
+
+
+def _plain(hint: Any) -> Any:
+    """The type of a field that the terminal always fills in, also where a client may leave it out."""
+    return next((kind for kind in get_args(hint) if kind is not type(None)), hint)
 
 
 def _record(function: str, kind: type[T], struct: Any) -> T:
@@ -319,13 +324,14 @@ def _tick(struct: Any) -> Tick:
 
 @cache
 def _order_types() -> dict[str, type]:
-    return get_type_hints(TradeRequest)
+    return {name: _plain(hint) for name, hint in get_type_hints(TradeRequest).items()}
 
 
 def _order(request: TradeRequest) -> dict[str, Any]:
-    """The request as the one dict that `order_send` takes, each value of exactly the type that the package accepts."""
+    """The request as the one dict that `order_send` takes, each value of exactly the type that the package accepts; what is left
+    out is 0, as for the package."""
     types = _order_types()
-    return {name: types[name](value) for name, value in asdict(request).items()}
+    return {name: types[name](0 if value is None else value) for name, value in asdict(request).items()}
 
 
 def _packed(function: str, rows: Any, dtype: np.dtype[np.void]) -> bytes:

@@ -7,11 +7,9 @@ import json
 import random
 import signal
 import sys
-import traceback
 from collections.abc import Sequence
 
-from tests.faults.outcome import Outcome
-from tests.faults.table import RUNS, SMOKE, smoke
+from tests.faults.table import RUNS, SMOKE, outcome_of, smoke
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -19,14 +17,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = _parsed(arguments)
     told = sys.stderr if given.json else sys.stdout
     print(f"{given.name}: seed {given.seed}", file=told, flush=True)
-    try:
-        outcome = smoke(given.seed) if given.name == SMOKE else RUNS[given.name].run(given.seed, given.count)
-    except Exception:  # a run that cannot go on has failed, and says so in the form that was asked for
-        outcome = Outcome(given.name, given.seed, wrong=[f"the run could not go on: {traceback.format_exc()}"])
+    outcome = smoke(given.seed) if given.name == SMOKE else outcome_of(given.name, RUNS[given.name], given.seed, given.count)
     if given.json:
         print(json.dumps(outcome.as_object()), flush=True)
         for text in outcome.wrong:
             print(f"WRONG: {text}", file=sys.stderr, flush=True)
+        for name, reason in outcome.skipped.items():
+            print(f"SKIPPED: {name}: {reason}", file=sys.stderr, flush=True)
     else:
         print("\n".join(outcome.as_lines()), flush=True)
     return 0 if outcome.ok else 1

@@ -173,9 +173,9 @@ def _noticed(stage: Stage, kind: str, seconds: float) -> None:
 
 
 def ours(program: MetaTrader) -> dict[str, list[Order]]:
-    """The orders of the run in the account that is shown, by comment."""
+    """The orders of the run in the account that is shown, by comment (the bridge may put `~` and a token of its own behind it)."""
     found: dict[str, list[Order]] = defaultdict(list)
     for order in (*program.orders(), *program.history_orders()):
         if order.magic == MAGIC or order.comment.startswith(PREFIX):
-            found[order.comment].append(order)
+            found[order.comment.partition("~")[0]].append(order)
     return found

@@ -11,13 +11,15 @@ from benchmarks.rounds import percentile
 
 @dataclass(slots=True)
 class Outcome:
-    """`wrong` has a line for each fault of the product, with what was seen; it is empty if all was well."""
+    """`wrong` has a line for each fault of the product, with what was seen; it is empty if all was well.
+    `skipped` has what cannot be done here, and why not."""
 
     name: str
     seed: int
     counts: dict[str, Any] = field(default_factory=dict)
     figures: dict[str, Any] = field(default_factory=dict)
     wrong: list[str] = field(default_factory=list)
+    skipped: dict[str, str] = field(default_factory=dict)
 
     @property
     def ok(self) -> bool:
@@ -33,6 +35,7 @@ class Outcome:
             "counts": self.counts,
             "figures": self.figures,
             "wrong": self.wrong,
+            "skipped": self.skipped,
         }
 
     def as_lines(self) -> list[str]:
@@ -40,6 +43,7 @@ class Outcome:
         lines = ["injected: " + _listed(self.counts)]
         lines += [f"{name}: {_listed(value) if isinstance(value, dict) else value}" for name, value in self.figures.items()]
         lines += [f"WRONG: {text}" for text in self.wrong]
+        lines += [f"SKIPPED: {name}: {reason}" for name, reason in self.skipped.items()]
         return [*lines, f"{self.name}: {'ok' if self.ok else f'NOT ok, {len(self.wrong)} wrong; repeat with --seed {self.seed}'}"]
 
 

@@ -80,6 +80,15 @@ class SimulatedProcess:
         """Stop the market's clock."""
         control(self.address, "control.hold")
 
+    def release(self) -> None:
+        """Let the market's clock go on."""
+        control(self.address, "control.release")
+
+    def now_msc(self) -> int:
+        """The server's time, in milliseconds."""
+        now_msc: int = control(self.address, "control.status")["now_msc"]
+        return now_msc
+
     @contextlib.contextmanager
     def inspected(self) -> Iterator[MetaTrader]:
         """The terminal as a program sees it that is attached beside the bridge, to whatever account is shown."""
@@ -103,28 +112,84 @@ def simulated(folder: Path, *arguments: str) -> Iterator[SimulatedProcess]:
         terminal.kill()
 
 
-@contextlib.contextmanager
-def served(folder: Path, terminal: SimulatedProcess, settings: str) -> Iterator[tuple[Served, Path]]:
-    """`mt5bridge serve` attached to it, with these lines in its section `[bridge]`; and the file with its standard error."""
-    config, errors = folder / "bridge.toml", folder / "bridge.txt"
-    config.write_text(f"[bridge]\n{settings}\n", encoding="utf-8")
-    words = [sys.executable, "-m", "bridge", "serve", "--config", str(config), "--terminal", "simulator"]
-    account = {"MT5_PATH": terminal.address, "MT5_LOGIN": str(LOGIN), "MT5_PASSWORD": PASSWORD, "MT5_SERVER": SERVER}
-    with errors.open("w") as written:
-        process = subprocess.Popen(
-            [*words, "--requests", ANYWHERE, "--events", ANYWHERE],
-            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=written, text=True, env=environment(**account), **own_group(),
-        )  # fmt: skip
-    try:
-        told = first_line(process).split()
+class BridgeProcess:
+    """`mt5bridge serve` attached to a terminal; after `kill`, `start` brings it back at the same endpoints. What it writes to
+    standard error is in `errors`."""
+
+    def __init__(self, folder: Path, terminal: SimulatedProcess, settings: str) -> None:
+        """`settings` are the lines of the section `[bridge]`."""
+        config = folder / "bridge.toml"
+        config.write_text(f"[bridge]\n{settings}\n", encoding="utf-8")
+        self.errors = folder / "bridge.txt"
+        self.errors.touch()
+        self._words = [
+            sys.executable,
+            "-m",
+            "bridge",
+            "serve",
+            "--config",
+            str(config),
+            "--terminal",
+            "simulator",
+            "--journal",
+            str(folder / "journal"),
+        ]
+        self._account = {"MT5_PATH": terminal.address, "MT5_LOGIN": str(LOGIN), "MT5_PASSWORD": PASSWORD, "MT5_SERVER": SERVER}
+        self.requests = self.events = ANYWHERE
+        self.process: subprocess.Popen[str] | None = None
+
+    def start(self) -> Served:
+        """Start it and wait for its endpoints. Its ports may be taken for a moment: that is tried again."""
+        until_s = time.monotonic() + PATIENCE_S
+        while True:
+            with self.errors.open("a") as written:
+                self.process = subprocess.Popen(
+                    [*self._words, "--requests", self.requests, "--events", self.events],
+                    stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=written, text=True,
+                    env=environment(**self._account), **own_group(),
+                )  # fmt: skip
+            try:
+                told = first_line(self.process).split()
+            except AssertionError:
+                self.kill()
+                if time.monotonic() > until_s:
+                    raise AssertionError(f"the bridge does not start: {self.errors.read_text()[-2_000:]}") from None
+                time.sleep(AGAIN_S)
+            else:
+                break
         assert told[::2] == ["requests", "events"], told
-        yield Served(process, told[1], told[3]), errors
-    finally:
-        process.terminate()
-        try:
-            process.wait(10)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+        self.requests, self.events = told[1], told[3]
+        return Served(self.process, told[1], told[3])
+
+    def kill(self) -> None:
+        """End it outright (SIGKILL)."""
+        if self.process is not None:
+            self.process.kill()
+            self._reap()
+
+    def stop(self) -> None:
+        """Ask it to end."""
+        if self.process is not None:
+            self.process.terminate()
+            try:
+                self.process.wait(10)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+            self._reap()
+
+    def _reap(self) -> None:
+        process, self.process = self.process, None
+        assert process is not None
+        process.wait()
         if process.stdout is not None:
             process.stdout.close()
+
+
+@contextlib.contextmanager
+def served(folder: Path, terminal: SimulatedProcess, settings: str) -> Iterator[tuple[Served, Path]]:
+    """A bridge for the length of a block, and the file with its standard error."""
+    bridge = BridgeProcess(folder, terminal, settings)
+    try:
+        yield bridge.start(), bridge.errors
+    finally:
+        bridge.stop()

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from tests.faults import connection
+from tests.faults import connection, market_data, trading
 from tests.faults.outcome import Outcome
 
 
@@ -21,17 +22,38 @@ class Run:
 
 RUNS: dict[str, Run] = {
     "connection": Run("terminals killed and hung, broker links dropped, accounts switched", connection.run, count=26, small=13),
+    "market-data": Run(
+        "subscribers stopped and cut off, bridges, sessions and terminals killed, bursts, bad networks",
+        market_data.run,
+        count=market_data.FULL,
+        small=8,
+    ),
+    "trading": Run(
+        "bridges, sessions, terminals and clients killed around orders, orders executed and not answered",
+        trading.run,
+        count=1_000,
+        small=6,
+    ),
 }
 SMOKE = "smoke"
 """Each run once, small."""
+
+
+def outcome_of(name: str, entry: Run, seed: int, count: int) -> Outcome:
+    """Do a run; one that cannot go on has failed."""
+    try:
+        return entry.run(seed, count)
+    except Exception:
+        return Outcome(name, seed, wrong=[f"the run could not go on: {traceback.format_exc()}"])
 
 
 def smoke(seed: int) -> Outcome:
     """Each run once, small."""
     whole = Outcome(SMOKE, seed)
     for name, entry in RUNS.items():
-        part = entry.run(seed, entry.small)
+        part = outcome_of(name, entry, seed, entry.small)
         whole.counts[name] = part.counts
         whole.figures[name] = part.figures
         whole.wrong += [f"{name}: {text}" for text in part.wrong]
+        whole.skipped |= {f"{name}: {what}": reason for what, reason in part.skipped.items()}
     return whole

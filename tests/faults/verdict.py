@@ -45,6 +45,8 @@ def streams(seen: Iterable[Seen]) -> Streams:
             found.gaps.append(item)
             newest.pop(item.topic, None)
             continue
+        if isinstance(item, events.Stale | events.Fresh):
+            continue  # the client's own, and only where it is asked for
         topic = topic_of(item)
         before = newest.get(topic)
         if before is not None and item.sequence != before + 1:
@@ -57,7 +59,9 @@ def streams(seen: Iterable[Seen]) -> Streams:
 
 def topic_of(item: events.Item) -> str:
     """The topic of an event of those that the clients subscribe."""
-    names = {events.Connection: "connection", events.TradeUpdate: "trade", events.Heartbeat: "heartbeat"}
+    names = {
+        events.Connection: "connection", events.TradeUpdate: "trade", events.OpenTrades: "trade", events.Heartbeat: "heartbeat",
+    }  # fmt: skip
     return item.topic if isinstance(item, events.Ticks | events.Bars | events.Other | events.Gap) else names.get(type(item), "?")
 
 

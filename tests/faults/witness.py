@@ -6,14 +6,16 @@ Each is a thread with a `Client` of its own. What it receives is noted when it i
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 import traceback
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
-from bridge.errors import AccountChanged, BridgeError, OutcomeUnknown, TryAgain
+from bridge.errors import AccountChanged, BridgeError, OrderNotExecuted, OutcomeUnknown, TryAgain
 from bridge.replies import ConnectionState
 from bridge.simulation import LOGIN
 from bridge.trading import Position, TradeRequest
@@ -24,6 +26,10 @@ TOPICS = ("tick:EURUSD", "tick:GBPUSD", "trade", "connection", "heartbeat")
 PAUSE_S = 0.04
 """Between two requests of a client."""
 REFUSED_PAUSE_S = 0.1
+ORDER_S = 1.5
+"""How long the answer to an order is waited for."""
+AGAIN_S = 3.0
+"""How long after that it is asked for again."""
 VOLUME = 0.01
 MAGIC = 7_714
 PREFIX = "run-"
@@ -64,6 +70,7 @@ class Witness(threading.Thread):
 
     def __init__(self, name: str, requests: str, news: threading.Condition) -> None:
         super().__init__(name=name, daemon=True)
+        self.timeout_s = 10.0
         self.seen: list[Seen] = []
         self.states: list[ConnectionState] = []
         self.failure = ""
@@ -79,7 +86,7 @@ class Witness(threading.Thread):
     def run(self) -> None:
         """Live until `end`."""
         try:
-            with Client(self._requests, name=self.name, on_turn=self._take) as client:
+            with Client(self._requests, name=self.name, on_turn=self._take, timeout_s=self.timeout_s) as client:
                 self.client = client
                 self.feed = client.subscribe(*TOPICS)
                 welcome = client._driver.session.welcome
@@ -189,7 +196,8 @@ class Reader(Witness):
 
 
 class Trader(Witness):
-    """Buys and sells a little, each order with a comment of its own, and repeats an order of unknown outcome under the same id.
+    """Buys and sells a little, each order with a comment of its own, and repeats an order of unknown outcome under the same id: a
+    little later, for until it is known the bridge keeps the answer back, and once more in the end.
 
     Whoever holds `trading` keeps it from sending.
     """
@@ -200,10 +208,12 @@ class Trader(Witness):
         self.sent: list[Sent] = []
         self.done_s = 0.0
         """When the last order was sent that was executed."""
+        self.timeout_s = ORDER_S
+        self._open: deque[tuple[float, TradeRequest, Sent, str | None]] = deque()
         self._halted = False
 
     def halt(self) -> None:
-        """Let it send no more, and none be under way."""
+        """Let it send no new one, and none be under way."""
         with self.trading:
             self._halted = True
 
@@ -214,6 +224,9 @@ class Trader(Witness):
             action=1, symbol="EURUSD", volume=VOLUME, type=number % 2, magic=MAGIC, comment=f"{PREFIX}{number}", type_filling=0
         )
         with self.trading:
+            if self._open and (self._halted or self._open[0][0] < time.monotonic()):
+                self._repeat(client, *self._open.popleft())
+                return PAUSE_S
             if self._halted:
                 return REFUSED_PAUSE_S
             sent = Sent(request.comment, time.monotonic())
@@ -222,19 +235,22 @@ class Trader(Witness):
                 self._send(client, request, sent, None)
             except OutcomeUnknown as unknown:
                 sent.error = unknown.code
-                self._repeat(client, request, sent, unknown)
+                self._open.append((time.monotonic() + AGAIN_S, request, sent, unknown.request_id))
             except BridgeError as error:
                 sent.outcome, sent.error = "refused", error.code
             sent.answered_s = time.monotonic()
         self._tell()
         return PAUSE_S if sent.outcome == "done" else REFUSED_PAUSE_S
 
-    def _repeat(self, client: Client, request: TradeRequest, sent: Sent, unknown: OutcomeUnknown) -> None:
+    def _repeat(self, client: Client, due_s: float, request: TradeRequest, sent: Sent, request_id: str | None) -> None:
         """The same id again asks what became of it, and never sends another."""
         try:
-            self._send(client, request, sent, unknown.request_id)
+            self._send(client, request, sent, request_id)
         except OutcomeUnknown:
-            return
+            if due_s < math.inf and not self._halted:
+                self._open.append((math.inf, request, sent, request_id))
+        except OrderNotExecuted as error:
+            sent.outcome, sent.error = "refused", error.code
         except BridgeError as error:
             self.wrong.append(f"{sent.comment}: unknown at first, and when it was repeated: {error}")
 

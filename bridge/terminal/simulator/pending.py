@@ -41,7 +41,7 @@ def plan_pending(server: Server, request: TradeRequest, now_msc: int, sending: b
     contract, side = case.contract, side_of(request.type)
     checks.check_permission(case, side)
     checks.check_volume(contract, request.volume)
-    checks.check_filling(contract, request.type_filling, request.type)
+    checks.check_filling(contract, request.type_filling or 0, request.type)
     checks.check_order_mode(contract, request.type, request.sl, request.tp)
     expiration = checks.expiration_of(contract, request.type_time, request.expiration, now_msc)
     quote = checks.present_quote(case)
@@ -54,7 +54,7 @@ def plan_pending(server: Server, request: TradeRequest, now_msc: int, sending: b
     def execute() -> Outcome:
         order = new_order(
             server, request.symbol, request.type, request.volume, contract.price(request.price), now_msc, magic=request.magic,
-            filling=request.type_filling, comment=request.comment, sl=contract.price(request.sl),
+            filling=request.type_filling or 0, comment=request.comment, sl=contract.price(request.sl),
             tp=contract.price(request.tp), state=OrderState.PLACED, type_time=request.type_time, expiration=expiration,
             stoplimit=contract.price(request.stoplimit) if request.type in STOP_LIMITS else 0.0,
         )  # fmt: skip

@@ -34,7 +34,7 @@ def plan_deal(server: Server, request: TradeRequest, now_msc: int, sending: bool
     checks.check_volume(case.contract, request.volume)
     if hedging and reduced is not None and lots(request.volume) > reduced.volume:
         raise Refused(Retcode.INVALID_CLOSE_VOLUME)
-    checks.check_filling(case.contract, request.type_filling, request.type)
+    checks.check_filling(case.contract, request.type_filling or 0, request.type)
     checks.check_order_mode(case.contract, request.type, request.sl, request.tp)
     quote = checks.present_quote(case)
     if reduced is not None:
@@ -86,7 +86,7 @@ def _deal(server: Server, request: TradeRequest, now_msc: int, quote: Quote, tar
     price = quote.side(side_of(request.type))
     order = new_order(
         server, request.symbol, request.type, request.volume, price, now_msc, magic=request.magic,
-        filling=request.type_filling, comment=request.comment, sl=request.sl, tp=request.tp,
+        filling=request.type_filling or 0, comment=request.comment, sl=request.sl, tp=request.tp,
         position_id=target.identifier if target else 0,
     )  # fmt: skip
     deal = fill(server, order, volume, price, now_msc, target)
