@@ -32,10 +32,10 @@ Socket = zmq.Socket[bytes]
 class MarketTerminal(StubTerminal):
     """Each symbol has a tick every `apart_msc` ms; no two of them at once."""
 
-    def __init__(self, symbols: int, rate: int) -> None:
+    def __init__(self, symbols: int, rate: int, longest_s: int = LONGEST_S) -> None:
         self._apart_msc = 1_000 * symbols // rate
         self._first_msc = {topic_of(place).removeprefix("tick:"): place * 1_000 // rate for place in range(symbols)}
-        times = range(0, (PAST_S + LONGEST_S) * 1_000, self._apart_msc)
+        times = range(0, (PAST_S + longest_s) * 1_000, self._apart_msc)
         self._ticks = {name: b"".join(map(_tick, times, [first] * len(times))) for name, first in self._first_msc.items()}
         self._began_s = time.monotonic()
 

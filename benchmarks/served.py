@@ -93,18 +93,24 @@ def running_bridge(
     path: str | None = None,
     stand_in: str | None = None,
     session: Literal["thread", "process"] = "process",
+    journal: str | None = None,
 ) -> Iterator[tuple[Worker, str]]:
     """A bridge on free ports, and its requests endpoint. Its worker answers `cpu` with its CPU seconds, `resident` with the bytes
-    of its memory.
+    of its memory. `journal` is the folder of its journal of orders.
 
     `stand_in` is the module whose `run` takes the place of the session's own, with `path` as its credentials' path.
     """
-    with worker("bridge", _run_bridge, terminal, path, stand_in, session) as process:
+    with worker("bridge", _run_bridge, terminal, path, stand_in, session, journal) as process:
         yield process, process.hear()
 
 
 def _run_bridge(
-    pipe: Connection, terminal: str, path: str | None, stand_in: str | None, session: Literal["thread", "process"]
+    pipe: Connection,
+    terminal: str,
+    path: str | None,
+    stand_in: str | None,
+    session: Literal["thread", "process"],
+    journal: str | None,
 ) -> None:
     # Imported here, because the processes of the reference do without.
     from benchmarks.inside import InsideSessions  # noqa: PLC0415
@@ -119,7 +125,8 @@ def _run_bridge(
         vars(sessions)["ChildProcess"] = partial(StandIn, stand_in)
     threading.Thread(target=_answer, args=(pipe,), daemon=True).start()
     settings = Settings(
-        BridgeSection(terminal=terminal, session=session, requests=ANYWHERE, events=ANYWHERE), Mt5Section(path=path)
+        BridgeSection(terminal=terminal, session=session, requests=ANYWHERE, events=ANYWHERE, journal=journal),
+        Mt5Section(path=path),
     )
     serve.serve(settings, lambda requests, events: pipe.send(requests))
 

@@ -18,7 +18,7 @@ NOBODY = Owner()
 
 
 class Claims:
-    """Tickets of orders and deals with their owners; the newest `limit`."""
+    """Tickets of orders with their owners; the newest `limit`."""
 
     def __init__(self, limit: int = 50_000) -> None:
         self._limit = limit

@@ -20,6 +20,7 @@ from bridge.journalling import Journalling
 from bridge.limits import Limits, Rules
 from bridge.live_order import LiveOrder
 from bridge.messages import GetJournal, RequestMessage, SendOrder
+from bridge.mt5api.constants import TRADE_ACTION_CLOSE_BY, TRADE_ACTION_DEAL, TRADE_ACTION_PENDING
 from bridge.outcomes import told
 from bridge.peers import Peer
 from bridge.placement import Placement
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 EARLY_S = 2.0
 """How long an order waits for the journal to be opened."""
 MOST_EARLY = 1_000
+MAKERS = (TRADE_ACTION_DEAL, TRADE_ACTION_PENDING, TRADE_ACTION_CLOSE_BY)
 TRADES = "trades"
 """The note of what has been told on `trade`."""
 
@@ -145,16 +147,19 @@ class Dealing:
 
     # ---- what happens on the account -----------------------------------------------------------------------------------------
 
+    def claim(self, order: LiveOrder, ticket: int) -> None:
+        """The ticket is of this order; that of one which it only modifies or removes is somebody else's."""
+        if order.intent.request.action in MAKERS:
+            self.claims.claim(order.id, order.intent.client, ticket)
+
     def own(self, event: dict[str, Any]) -> None:
-        """Say in an event of `trade` whose order it comes from, and learn the tickets that came of it."""
+        """Say in an event of `trade` whose order it comes from."""
         deal, order, position = event.get("deal"), event.get("order"), event.get("position")
         owner = self.claims.owner(
             deal["order"] if deal else 0, order["ticket"] if order else 0, position["identifier"] if position else 0
         )
         if owner is not NOBODY:
             event["request_id"], event["client"] = owner.request_id, owner.client
-            if deal:
-                self.claims.claim(owner.request_id, owner.client, deal["ticket"])
 
     def keep_trades(self, state: bytes) -> None:
         """Up to where the events of `trade` have been told: a next run of the bridge goes on from there."""

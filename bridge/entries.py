@@ -1,8 +1,8 @@
 """What the journal of orders holds, and the messages between the gateway, which decides, and the scribe, which writes.
 
 The gateway gives the scribe `Write`s in order and goes on; the scribe makes them durable, several at a time, and answers with
-`Written`s in the same order. Nothing reaches the terminal before its `Intent` is durable, and no answer leaves the bridge before its
-`Settlement` is.
+`Written`s in the same order. Nothing reaches the terminal before its `Intent` is durable, and no answer leaves the bridge before
+its `Settlement` is.
 """
 
 from __future__ import annotations
@@ -14,7 +14,8 @@ from bridge.errors import BridgeError
 from bridge.trading import TradeRequest
 
 Kind = Literal["done", "partial", "placed", "dry_run", "rejected", "not_sent", "not_executed", "unknown"]
-"""What became of an order. `not_sent` is free to be sent again under its id; `not_executed` is an unknown one that left no trace."""
+"""What became of an order. `not_sent` is free to be sent again under its id; `not_executed` is an unknown one that left no
+trace."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,8 +80,8 @@ class Note:
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """Read entries, newest first: intents at or after `since_us`, only open and unknown ones with `unknown`, at most `count`; or the
-    one with this `id`."""
+    """Read entries, newest first: intents at or after `since_us`, only open and unknown ones with `unknown`, at most `count`; or
+    the one with this `id`."""
 
     since_us: int = 0
     unknown: bool = False
@@ -106,8 +107,8 @@ class Write:
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """The journal of this account is open: `open_entries` are all that are without a final outcome, `recent` the newest of the others,
-    `notes` the named values. `repaired` says what was found and put right by itself, such as a torn end."""
+    """The journal of this account is open: `open_entries` are all that are without a final outcome, `recent` the newest of the
+    others, `notes` the named values. `repaired` says what was found and put right by itself, such as a torn end."""
 
     login: int
     server: str

@@ -141,7 +141,7 @@ class Execution:
         if entry.settlement is not None:
             order.kind = entry.settlement.kind
             order.outcome = unpacked(entry.settlement)
-            self._dealing.claims.claim(order.id, order.intent.client, entry.settlement.order, entry.settlement.deal)
+            self._dealing.claim(order, entry.settlement.order)
         self._orders[order.id] = order
         return order
 
@@ -240,7 +240,7 @@ class Execution:
         gateway = self._gateway
         order.kind, ticket, deal = kind_of(outcome)
         order.outcome = outcome
-        self._dealing.claims.claim(order.id, order.intent.client, ticket, deal)
+        self._dealing.claim(order, ticket)
         self._count(order)
         self._dealing.journal.write(
             Settlement(order.id, order.kind, packed(outcome), gateway.time_us(now), ticket, deal, evidence), order.id

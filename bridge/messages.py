@@ -311,8 +311,8 @@ class GetRates(Request[Records]):
 
 @dataclass(frozen=True, slots=True)
 class GetTicks(Request[Records]):
-    """The first `count` ticks at or after `from_s`; `fresh` as for bars. With `behind`, the id of an earlier such request of the same
-    connection, they begin with the last second of that one's answer."""
+    """The first `count` ticks at or after `from_s`; `fresh` as for bars. With `behind`, the id of an earlier such request of the
+    same connection, they begin with the last second of that one's answer."""
 
     method: ClassVar[str] = "ticks"
     symbol: Name

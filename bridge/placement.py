@@ -11,9 +11,10 @@ from bridge.trading import Deal, Order, Position, TradeRequest
 
 @dataclass(frozen=True, slots=True)
 class ExposureLimits:
-    """Limits that need a look at the account at the moment of sending; None is without limit. Volumes in lots, money in the account's
-    currency. `magics`: the order, and the position or order that it touches, must have one of these. `reducing_only` is the rule for
-    which nothing else may be sent than what reduces exposure. `own` are the limits of the client, beside those of the bridge."""
+    """Limits that need a look at the account at the moment of sending; None is without limit. Volumes in lots, money in the
+    account's currency. `magics`: the order, and the position or order that it touches, must have one of these. `reducing_only` is
+    the rule for which nothing else may be sent than what reduces exposure. `own` are the limits of the client, beside those of
+    the bridge."""
 
     net_volume: float | None = None
     open_positions: int | None = None

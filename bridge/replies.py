@@ -114,10 +114,10 @@ class FoundSymbol:
 class TradeEvent:
     """Event `trade`: what happened on the account, whoever did it, each once.
 
-    An order's end comes before its deals, a deal before what it makes of a position. `position`, `order` and `account` are the newest
-    states known; `deal` is the deal itself, or with `position_*` the last one that made the change. `client` and `request_id` are
-    those of the order of the bridge's clients that this comes from, where it does. `reason` is who or what did it.
-    """
+    An order's end comes before its deals, a deal before what it makes of a position. `position`, `order` and `account` are the
+    newest states known; `deal` is the deal itself, or with `position_*` the last one that made the change. `client` and
+    `request_id` are those of the order of the bridge's clients that this comes from, where it does. `reason` is who or what did
+    it. """
 
     kind: Literal[
         "order_placed", "order_changed", "order_partially_filled", "order_filled", "order_cancelled", "order_expired",
@@ -213,8 +213,8 @@ class TopicStatus:
 
 @dataclass(frozen=True, slots=True)
 class TradingState:
-    """Reply to `halt` and `resume`: whether trading is halted, since when (or since when not, nil if it never was), why, and the name
-    of the client that said so."""
+    """Reply to `halt` and `resume`: whether trading is halted, since when (or since when not, nil if it never was), why, and the
+    name of the client that said so."""
 
     halted: bool = False
     since_msc: int | None = None

@@ -119,6 +119,8 @@ def event_line(event: events.Item) -> str:
             return f"connection #{event.sequence} {connection_line(event.connection)}"
         case events.Gap():
             return f"GAP {event.topic}: {event.missing if event.missing is not None else 'unknown'} events missing ({event.reason})"
+        case events.OpenTrades():
+            return f"trade #{event.sequence} open: {len(event.open.positions)} positions, {len(event.open.orders)} pending orders"
         case events.LogLine():
             return f"log #{event.sequence} {event.record.level}: {event.record.message}"
         case _:
@@ -153,6 +155,9 @@ def event_object(event: events.Item) -> dict[str, Any]:
         return {"gap": True} | {name: getattr(event, name) for name in names}
     if isinstance(event, events.Ticks | events.Bars):
         return _envelope(event, event.topic) | {"records": [record._asdict() for record in event]}
+    if isinstance(event, events.Stale | events.Fresh):
+        told = ("age_s", "expected_s") if isinstance(event, events.Stale) else ("silent_s",)
+        return _envelope(event, event.topic) | {name: getattr(event, name) for name in told}
     if isinstance(event, events.Other):
         return _envelope(event, event.topic) | {"body": event.body}
     if isinstance(event, events.BookUpdate):
@@ -163,6 +168,7 @@ def event_object(event: events.Item) -> dict[str, Any]:
 
 _STATES: dict[type[events.Item], tuple[str, str]] = {
     events.Connection: ("connection", "connection"),
+    events.OpenTrades: ("trade", "open"),
     events.TradeUpdate: ("trade", "trade"),
     events.AccountUpdate: ("account", "account"),
     events.LogLine: ("log", "record"),

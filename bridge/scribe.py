@@ -1,7 +1,7 @@
 """The scribe: a thread that owns the journal of orders and the audit, so that a slow disk delays orders and nothing else.
 
 Whatever has come while it wrote goes into one transaction, so that many orders at once cost little more than one. Answers come in
-the order of the writes.
+the order of the writes, but those to lines of the audit behind the others: no order waits for the audit's own way to the disk.
 """
 
 from __future__ import annotations
@@ -32,7 +32,8 @@ def _now_us() -> int:
 
 class Scribe:
     """Starts with no journal open. `wake` is called from the scribe's thread when there is something to `take`, and there was
-    nothing before: it must neither block nor raise. `folder` is where the journals are, `recent` how many settled orders an opening
+    nothing before: it must neither block nor raise. That lines of the audit were written is no reason to wake anybody, it is told
+    with what comes next. `folder` is where the journals are, `recent` how many settled orders an opening
     tells of.
 
     `open`, `write` and `take` never wait for the disk.
@@ -53,6 +54,7 @@ class Scribe:
         self._now_us, self._point = now_us, point
         self._todo: deque[Write | _Open] = deque()
         self._done: list[Written] = []
+        self._woken = False
         self._changed = threading.Condition()
         self._closing = False
         self._journal: Journal | None = None
@@ -82,6 +84,7 @@ class Scribe:
         """What has been answered since the last time."""
         with self._changed:
             done, self._done = self._done, []
+            self._woken = False
         return done
 
     def close(self, patience_s: float = 5.0) -> bool:
@@ -97,16 +100,30 @@ class Scribe:
     def _run(self) -> None:
         while (batch := self._next()) is not None:
             if isinstance(batch, tuple):
-                answers: list[Written] = [self._opened(*batch)]
+                self._answer([self._opened(*batch)])
             else:
-                answers = self._written(batch)
-            with self._changed:
-                first = bool(answers) and not self._done
-                self._done += answers
-            if first:
-                self._wake()
+                self._write(batch)
             self._purge()
         self._close()
+
+    def _write(self, batch: list[Write]) -> None:
+        """The orders first, and their answers at once: the session can have them while the audit is written."""
+        lines = [write for write in batch if isinstance(write.record, AuditRecord)]
+        orders = [write for write in batch if not isinstance(write.record, AuditRecord)] if lines else batch
+        self.counters["writes"] += len(batch)
+        if orders:
+            self._answer(self._written(orders))
+        if lines:
+            told = self._audited(lines)
+            self._answer(told, wake=any(isinstance(answer, NotWritten) for answer in told))
+
+    def _answer(self, answers: list[Written], *, wake: bool = True) -> None:
+        self.counters["writes_failed"] += sum(isinstance(answer, NotWritten) for answer in answers)
+        with self._changed:
+            self._done += answers
+            wake, self._woken = wake and not self._woken, self._woken or wake
+        if wake:
+            self._wake()
 
     def _next(self) -> _Open | list[Write] | None:
         """A journal to open, writes that go together, nothing when only time has passed, or None at the end."""
@@ -150,30 +167,22 @@ class Scribe:
             self._audit = Audit(self._folder, account_name(journal.login, journal.server), known=journal.guard.audit)
         return self._audit
 
-    def _written(self, batch: list[Write]) -> list[Written]:
+    def _written(self, orders: list[Write]) -> list[Written]:
         journal = self._journal
         if journal is None:
-            return [NotWritten(write.number, self._why) for write in batch]
-        orders = [write for write in batch if not isinstance(write.record, AuditRecord)]
-        lines = [write for write in batch if isinstance(write.record, AuditRecord)]
-        answers: dict[int, Written] = {}
-        if orders:
-            self.counters["commits"] += 1
-            try:
-                answers |= {answer.number: answer for answer in journal.write(orders)}  # type: ignore[union-attr]
-            except Exception as fault:  # told for each of them; the next batch has its own chance
-                journal.give_up()
-                error = InternalError(
-                    f"the journal could not write this: {fault!r}", next_step="report it, with the log of the bridge"
-                )
-                answers |= {write.number: NotWritten(write.number, error) for write in orders}
-        if lines:
-            answers |= self._audited(journal, lines)
-        self.counters["writes"] += len(batch)
-        self.counters["writes_failed"] += sum(isinstance(answer, NotWritten) for answer in answers.values())
-        return [answers[write.number] for write in batch]
+            return [NotWritten(write.number, self._why) for write in orders]
+        self.counters["commits"] += 1
+        try:
+            return journal.write(orders)
+        except Exception as fault:  # told for each of them; the next batch has its own chance
+            journal.give_up()
+            error = InternalError(f"the journal could not write this: {fault!r}", next_step="report it, with the log of the bridge")
+            return [NotWritten(write.number, error) for write in orders]
 
-    def _audited(self, journal: Journal, lines: list[Write]) -> dict[int, Written]:
+    def _audited(self, lines: list[Write]) -> list[Written]:
+        journal = self._journal
+        if journal is None:
+            return [NotWritten(write.number, self._why) for write in lines]
         try:
             audit = self._open_audit(journal)
             audit.append([write.record for write in lines if isinstance(write.record, AuditRecord)])
@@ -181,10 +190,10 @@ class Scribe:
             self.counters["audit_failed"] += len(lines)
             words = f"the audit beside {journal.path} cannot be written: {error.strerror}"
             failure = JournalUnavailable(words, next_step="look at that disk: space, rights, errors; orders go on")
-            return {write.number: NotWritten(write.number, failure) for write in lines}
+            return [NotWritten(write.number, failure) for write in lines]
         with contextlib.suppress(OSError):
             journal.guard.write(journal.revision, audit.number)
-        return {write.number: Durable(write.number) for write in lines}
+        return [Durable(write.number) for write in lines]
 
     def _purge(self) -> None:
         if self._journal is not None and not self._todo and self._now_us() >= self._purge_us:

@@ -111,13 +111,13 @@ class Streams:
                     self._gateway.log(f"cannot stream {topic.name}: {message.message}", now, topic=topic.name)
 
     def _know(self, topic: TopicState, packed: bytes | None, flags: int, now: float) -> None:
-        """The newest state of a stream that has just started. It may have changed while there was no session: of a state that is
-        told as a whole, subscribers then hear at once."""
+        """The newest state of a stream that has just started. Of a state that is told as a whole subscribers hear at once where it
+        is another one than they know: it may have changed while there was no session, or they were told that it is pending."""
         if packed is None:
             return
         family = topic.name.partition(":")[0]
         body = packed if family in codec.RECORD_FAMILIES else codec.plain_body(Raw(packed))
-        if topic.body is not None and body != topic.newest() and family in ("account", "forming", "book"):
+        if family in ("account", "forming", "book") and (topic.body is None or body != topic.newest()):
             self._gateway.publish(topic.name, body, now, flags)
         else:
             topic.flags, topic.body = flags, body

@@ -113,8 +113,35 @@ def text(value: Any, field: str) -> str:
 _KINDS = {int: whole, float: amount, str: text}
 
 
+_amounts = operator.attrgetter(*(name for name, kind in _FIELDS.items() if kind is float))
+_wholes = operator.attrgetter(*(name for name, kind in _FIELDS.items() if kind is int and name != "type_filling"))
+
+
+def _is_sound(request: TradeRequest) -> bool:
+    """Whether every value is what it should be: that is nearly always so, and costs a tenth of looking at each by itself."""
+    amounts, wholes = _amounts(request), _wholes(request)
+    return (
+        {*map(type, amounts)} == {float}
+        and {*map(type, wholes)} == {int}
+        and type(request.type_filling) in (int, type(None))
+        and type(request.symbol) is type(request.comment) is str
+        and min(amounts) >= 0.0
+        and sum(amounts) <= _MAX_AMOUNT  # also false for what is no number
+        and min(wholes) >= 0
+        and max(wholes) <= _MAX_WHOLE
+        and 0 <= (request.type_filling or 0) <= _MAX_WHOLE
+        and len(request.comment) <= COMMENT_CHARACTERS
+        and request.comment.isascii()
+        and request.comment.isprintable()
+        and len(request.symbol) <= _MAX_TEXT
+        and request.symbol.isprintable()
+    )
+
+
 def trade_request(request: TradeRequest | Mapping[str, Any]) -> TradeRequest:
     """A trade request from a mapping of its fields, or from one that was made with numpy's numbers. Raises `InvalidParameters`."""
+    if type(request) is TradeRequest and _is_sound(request):
+        return request
     if isinstance(request, TradeRequest):
         given: dict[str, Any] = {name: getattr(request, name) for name in _FIELDS}
     elif isinstance(request, Mapping):

@@ -19,6 +19,7 @@ from random import Random
 from typing import Any
 
 from bridge import codec
+from bridge.entries import AuditRecord
 from bridge.errors import BridgeError, TryAgain
 from bridge.gateway import Gateway, GatewaySettings
 from bridge.journalling import OpenJournal
@@ -164,7 +165,7 @@ class System:
 
     def _take(self) -> None:
         gateway = self.gateway
-        self.scribe.write(gateway.writes)
+        self.scribe.write([write for write in gateway.writes if not isinstance(write.record, AuditRecord)])
         gateway.writes = []
         self.to_session += gateway.link
         gateway.link = []

@@ -12,9 +12,12 @@ from bridge.origins import DEFAULT, NAMES, Origins, origins
 
 VALUES = {
     "MT5_LOGIN": "5", "MT5_PASSWORD": "p", "MT5_SERVER": "s", "MT5_PATH": "a", "MT5_TIMEOUT_MS": "7", "MT5_PORTABLE": "true",
-    "MT5BRIDGE_ENDPOINT": "tcp://127.0.0.1:1",
+    "MT5BRIDGE_ENDPOINT": "tcp://127.0.0.1:1", "MT5BRIDGE_JOURNAL": "j",
 }  # fmt: skip
-TOML = {"MT5_SERVER": "'t'", "MT5_PATH": "'t'", "MT5_PASSWORD": "'t'", "MT5BRIDGE_ENDPOINT": "'tcp://127.0.0.1:2'"}
+TOML = {
+    "MT5_SERVER": "'t'", "MT5_PATH": "'t'", "MT5_PASSWORD": "'t'", "MT5BRIDGE_ENDPOINT": "'tcp://127.0.0.1:2'",
+    "MT5BRIDGE_JOURNAL": "'k'",
+}  # fmt: skip
 
 
 def told(folder: Path, flags: dict[tuple[str, str], Any] | None = None, config: Path | None = None, **environ: str) -> Origins:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
-import tomllib
 from pathlib import Path
 
 import pytest
@@ -65,9 +64,11 @@ def test_the_python_of_the_readme_runs() -> None:
 
 
 def test_the_example_of_the_settings_is_accepted(tmp_path: Path) -> None:
-    (block,) = blocks(OPERATING, "toml")
-    tomllib.loads(block)
+    block, *others = blocks(OPERATING, "toml")
     file = tmp_path / "bridge.toml"
+    for other in others:
+        file.write_text(other, encoding="utf-8")
+        load({}, config=file, environ={}, folder=tmp_path)
     file.write_text(block, encoding="utf-8")
     settings = load({}, config=file, environ={}, folder=tmp_path)
     assert settings.bridge.terminal == "simulator"

@@ -7,11 +7,23 @@ from typing import Any
 
 import pytest
 
-from bridge.replies import Book, ClientStatus, ClockOffset, Condition, ConnectionState, LinkStatus, LogRecord, Status, TopicStatus
+from bridge.replies import (
+    Book,
+    ClientStatus,
+    ClockOffset,
+    Condition,
+    ConnectionState,
+    LinkStatus,
+    LogRecord,
+    Status,
+    TopicStatus,
+    TradeSnapshot,
+)
 from bridge.report import age, condition_line, connection_line, event_line, event_object, history_line, offset_text, status_lines
 from bridge.ticks import BAR_STRUCT, TICK_STRUCT
 from bridge.trading import BookLevel
 from clients import events
+from tests.records import position
 
 HEAD: dict[str, Any] = {"epoch": 7, "sequence": 3, "time_us": 1_700_000_000_000_000, "flags": 0, "snapshot": False}
 TICK = TICK_STRUCT.pack(1_700_000_000, 1.1, 1.2, 0.0, 0, 1_700_000_000_123, 6, 0.0)
@@ -129,6 +141,9 @@ def test_every_kind_of_event_has_a_line_and_an_object() -> None:
         events.LogLine(**HEAD, record=LogRecord("warning", "beware")),
         events.Gap("tick:EURUSD", 7, "sequence", 4, 5, 2),
         events.Other(**HEAD, topic="new", body={"a": 1}),
+        events.OpenTrades(**HEAD, open=TradeSnapshot((position(5),), ())),
+        events.Stale(**HEAD, topic="tick:EURUSD", age_s=12.0, expected_s=5.0),
+        events.Fresh(**HEAD, topic="tick:EURUSD", silent_s=13.0),
     ]
     for event in every:
         assert event_line(event)
@@ -137,6 +152,9 @@ def test_every_kind_of_event_has_a_line_and_an_object() -> None:
     assert event_object(every[1])["records"][0]["close"] == 1.5
     assert "bid 1.1" in event_line(every[0])
     assert "2 events missing" in event_line(every[5])
+    assert event_line(every[7]) == "trade #3 open: 1 positions, 0 pending orders"
+    assert [held["ticket"] for held in event_object(every[7])["positions"]] == [5]
+    assert event_object(every[8])["age_s"] == 12.0
     assert event_line(every[2]) == "book:EURUSD #3 bid 1.1 x 2 ask 1.2 x 3.5 (1 bids, 1 asks)"
     assert event_object(every[2])["levels"][0] == {"type": 1, "price": 1.2, "volume": 3, "volume_dbl": 3.5}
     assert event_line(events.BookUpdate(**HEAD, book=Book("A", ()))) == "book:A #3 bid - ask - (0 bids, 0 asks)"

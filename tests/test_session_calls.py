@@ -70,7 +70,8 @@ def test_every_method_answers_in_its_type(terminal: FakeTerminal, request_: Requ
 
 def test_the_table_covers_all_that_needs_a_terminal() -> None:
     assert CALLS.keys() - {"trace"} == REQUESTS.keys() - {
-        "hello", "goodbye", "ping", "status", "connection_history", "reconnect", "halt", "resume", "limits", "journal", "snapshot", "replay",
+        "hello", "goodbye", "ping", "status", "connection_history", "reconnect", "halt", "resume", "limits", "journal", "snapshot",
+        "replay",
     }  # fmt: skip
     assert LIMITS_S.keys() <= CALLS.keys()
 

@@ -240,7 +240,7 @@ def test_what_a_session_gives_to_keep_is_given_to_the_next() -> None:
     assert resumed(bench)["trade"] == b"second", "nothing newer was given"
 
 
-def test_what_is_kept_belongs_to_the_stream_and_ends_with_it() -> None:
+def test_what_is_kept_of_trade_outlives_the_stream() -> None:
     bench = following("trade\0")
     bench.say(link.Publish([], {"trade": b"kept", "nobody asked": b"x"}))
     assert bench.gateway.topics.find("nobody asked\0") is None
@@ -248,7 +248,7 @@ def test_what_is_kept_belongs_to_the_stream_and_ends_with_it() -> None:
     bench.unsubscribe("trade\0")
     bench.run(3.0)
     bench.subscribe("trade\0")
-    assert [message for message in bench.said if isinstance(message, link.StartStream)][-1] == link.StartStream("trade")
+    assert [message for message in bench.said if isinstance(message, link.StartStream)][-1] == link.StartStream("trade", b"kept")
 
 
 def test_a_stream_that_has_been_asked_for_is_not_asked_for_again() -> None:

@@ -113,7 +113,8 @@ class Week:
         self.asked += 1
         rig, dice, held = self.rig, self.dice, self.world.home.positions
         position = dice.choice(list(held)) if dice.random() < len(held) / 6 else 0
-        order = SendOrder(TradeRequest(1, symbol=dice.choice((*FOREX, ALWAYS)), comment=f"o{self.asked}", position=position))
+        symbol = dice.choice((*FOREX, ALWAYS))
+        order = SendOrder(TradeRequest(1, volume=0.1, symbol=symbol, comment=f"o{self.asked}", position=position))
         rig.ask(order, order.request.comment, dice.choice((0.5, 5.0, 30.0)))
         if dice.random() < 0.2:
             rig.at(rig.now + dice.uniform(0.0, 8.0), lambda: rig.ask(order, order.request.comment, 5.0))

@@ -36,9 +36,7 @@ class VirtualDriver:
         """Send a request and let time pass until it is done."""
         return self.wait(self.begin(request, timeout_s, request_id, valid_for_s))
 
-    def begin(
-        self, request: Request[R], timeout_s: float, request_id: str | None, valid_for_s: float | None = None
-    ) -> Call[R]:
+    def begin(self, request: Request[R], timeout_s: float, request_id: str | None, valid_for_s: float | None = None) -> Call[R]:
         """Send a request."""
         call = self.session.call(request, self.time.now, timeout_s, request_id=request_id, valid_for_s=valid_for_s)
         self.link.work()

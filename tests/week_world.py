@@ -24,7 +24,7 @@ CALL_S = 0.0002
 ATTACH_S, LOGIN_S = 0.15, 0.3
 HISTORY_LAG_MSC = 15
 """How much later than as a symbol's last tick a tick is in the history."""
-POSITION, SYMBOL = record(Position), record(Symbol, visible=True)
+POSITION, SYMBOL = record(Position), record(Symbol, visible=True, trade_mode=4, trade_exemode=2)
 RESULT = record(OrderResult, request=TradeRequest())
 OTHERS = 10**9
 """Ticket of the other account's one position."""
@@ -102,7 +102,7 @@ class Broker:
 
     def execute(self, request: TradeRequest, tickets: count[int]) -> OrderResult:
         """Open a position, or close the one that is named."""
-        self.executed.append(request.comment)
+        self.executed.append(request.comment.partition("~")[0])
         ticket = next(tickets)
         if request.position:
             self.positions.pop(request.position, None)

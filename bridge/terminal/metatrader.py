@@ -341,8 +341,11 @@ def _packed(function: str, rows: Any, dtype: np.dtype[np.void]) -> bytes:
         raise TerminalError(function, _INCOMPATIBLE, "its answer has not the expected columns: update MetaTrader5")
     if found != dtype:
         ours = np.empty(len(rows), dtype)
-        for name in dtype.names or ():
-            ours[name] = rows[name]
+        try:
+            for name in dtype.names or ():
+                ours[name] = rows[name]
+        except (TypeError, ValueError, OverflowError) as error:
+            raise TerminalError(function, _INCOMPATIBLE, f"its answer has a value that is none: {error}") from error
         rows = ours
     packed: bytes = rows.tobytes()
     return packed

@@ -104,7 +104,7 @@ class Trader(threading.Thread):
                     self.open = waiting
                     if not waiting:
                         self._wake.wait(0.2)
-                for order in waiting:
+                for order in reversed(waiting):
                     self._once(client, order)
 
     def _vanish(self, request: TradeRequest, order: Ordered, after_s: float) -> None:
