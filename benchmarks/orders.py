@@ -80,6 +80,10 @@ class OrderTerminal(MarketTerminal):
         """None."""
         return []
 
+    def history(self) -> dict[str, bytes]:
+        """All ticks of each symbol, those to come as well."""
+        return self._ticks
+
     def send(self, request: TradeRequest) -> OrderResult:
         """Done."""
         begun_ns = time.perf_counter_ns()

@@ -13,11 +13,13 @@ from benchmarks import (
     history,
     memory,
     mixed,
+    orders,
     pipelined,
     requests,
     simulator,
     symbols,
     ticks,
+    traders,
 )  # fmt: skip
 from benchmarks.rounds import Benchmark
 
@@ -123,6 +125,28 @@ BENCHMARKS: tuple[Benchmark, ...] = (
         better="higher", unit="ticks", target=1.0,
     ),
     Benchmark(
+        name="orders-added", group="orders", what=f"p50 {orders.PATH}",
+        ours=orders.added, reference=partial(simulator.limit, limit_ms=orders.LIMIT_MS),
+        better="lower", unit="ms p50", target=1.0,
+    ),
+    Benchmark(
+        name="orders-simulator", group="orders", what=f"over the simulated terminal, p50 {orders.PATH}",
+        ours=orders.added_to_simulator, reference=partial(simulator.limit, limit_ms=orders.LIMIT_MS),
+        better="lower", unit="ms p50", target=1.0,
+    ),
+    *(
+        Benchmark(
+            name=f"orders-intents-{count}", group="orders", what=f"an intent made durable, {count} under way, against the limit",
+            ours=partial(orders.intents, under_way=count), reference=partial(simulator.limit, limit_ms=orders.INTENT_MS),
+            better="lower", unit="ms p50", target=1.0,
+        ) for count in (1, orders.TOGETHER)
+    ),
+    Benchmark(
+        name="orders-clients", group="orders", what=traders.PATH,
+        ours=traders.ours, reference=traders.reference,
+        better="higher", unit="orders", target=1.0, once=True,
+    ),
+    Benchmark(
         name="frozen", group="frozen", what=f"ping of the gateway, {frozen.PATH}",
         ours=frozen.ours, reference=frozen.reference,
         better="lower", unit="µs p99", target=3.0, stretch=1.5,
@@ -130,7 +154,7 @@ BENCHMARKS: tuple[Benchmark, ...] = (
 )  # fmt: skip
 """Every row, in the order in which they run."""
 
-LONG: frozenset[str] = frozenset({"frozen", "memory-10", "memory-100", "memory-1000"})
+LONG: frozenset[str] = frozenset({"frozen", "orders-clients", "memory-10", "memory-100", "memory-1000"})
 """Rows that take minutes: without `--quick` they run only by name."""
 QUICK_ONES: frozenset[str] = frozenset(
     {

@@ -57,7 +57,7 @@ class Dealing:
     def receive(self, routing_id: bytes, message: RequestMessage, request: SendOrder, peer: Peer | None, now: float) -> None:
         """A client wants an order, or to know what became of it. Raises what refuses it; then nothing was sent. One that comes
         while the journal is being opened waits for that."""
-        if self._gateway.attached and not self.journal.known and len(self._early) < MOST_EARLY:
+        if self._gateway.attached and self.journal.opening and len(self._early) < MOST_EARLY:
             self._early.append(partial(self._receive, routing_id, message, request, peer))
             self._early_s = min(self._early_s, now + EARLY_S)
             return

@@ -1,8 +1,8 @@
 """What the journal of orders holds, and the messages between the gateway, which decides, and the scribe, which writes.
 
 The gateway gives the scribe `Write`s in order and goes on; the scribe makes them durable, several at a time, and answers with
-`Written`s in the same order. Nothing reaches the terminal before its `Intent` is durable, and no answer leaves the bridge before
-its `Settlement` is.
+`Written`s in the same order, those to lines of the audit last. Nothing reaches the terminal before its `Intent` is durable, and no
+answer leaves the bridge before its `Settlement` is.
 """
 
 from __future__ import annotations

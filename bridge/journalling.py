@@ -94,6 +94,11 @@ class Journalling:
         """Whether it is open, or will not be for a while."""
         return self._open or self.trouble is not None
 
+    @property
+    def opening(self) -> bool:
+        """Whether it is being opened, and nothing was wrong with it yet."""
+        return self._opening and self.trouble is None
+
     def check(self) -> None:
         """Raises what it is that keeps orders from being written down."""
         if self.trouble is not None:

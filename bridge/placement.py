@@ -45,7 +45,7 @@ COMMENT_CHARACTERS = 27
 
 def comment_token(order_id: str, comment: str) -> str:
     """What is put behind an order's comment, so that the order can be recognised by it; empty where there is no room."""
-    token = "~" + b32encode(blake2s(order_id.encode()).digest()).decode()[:6].lower()
+    token = "~" + b32encode(blake2s(order_id.encode()).digest()[:5]).decode()[:6].lower()
     return token if comment.isascii() and len(comment) + len(token) <= COMMENT_CHARACTERS else ""
 
 

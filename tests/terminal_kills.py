@@ -21,7 +21,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -81,7 +81,7 @@ class Client:
         return value
 
     def send(self, request: TradeRequest) -> OrderResult:
-        values = [getattr(request, name) for name in TradeRequest.__slots__]
+        values = [getattr(replace(request, type_filling=0), name) for name in TradeRequest.__slots__]
         return OrderResult(*self.ask("order_send", values))
 
     def close(self) -> None:

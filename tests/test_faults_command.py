@@ -22,7 +22,7 @@ from tests.faults import connection
 from tests.faults.__main__ import main
 from tests.faults.outcome import Outcome, spread
 from tests.faults.sequences import wrong
-from tests.faults.table import RUNS, Run
+from tests.faults.table import RUNS, SMOKE, Run
 from tests.faults.verdict import books, compare, foreign, heartbeat_gaps_s, strangers, streams
 from tests.faults.witness import Seen, Sent, told_apart
 from tests.processes import environment
@@ -33,7 +33,7 @@ from tests.processes import environment
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (["nonsense"], "there is no run 'nonsense'; there are connection, market-data, smoke"),
+        (["nonsense"], f"there is no run 'nonsense'; there are {', '.join([*RUNS, SMOKE])}"),
         (["connection", "--count", "0"], "--count is a number from 1 on"),
         (["smoke", "--count", "3"], "--count is not for smoke"),
         (["connection", "--seed", "x"], "invalid int value"),

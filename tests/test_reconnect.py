@@ -12,7 +12,7 @@ from bridge.errors import ConfigError, NotConnected, OutcomeUnknown, Stopping
 from bridge.messages import GetAccount, GetSnapshot, Reconnect
 from bridge.session import link
 from tests.lives import BAD_LOGIN, GOOD, LOST, NOT_READY, READY, bench_in, newest, started, trail
-from tests.scripted_session import BUY, Bench, attached, obliging, ticks
+from tests.scripted_session import BUY, DONE, Bench, attached, obliging, ticks
 
 ENDED = "the session process ended with status 0"
 WITH_SESSION = [State.STARTING, State.CONNECTING, State.CONNECTED, State.DEGRADED, State.RECONNECTING, State.REFUSED]
@@ -120,7 +120,7 @@ def test_an_order_under_way_is_waited_for() -> None:
     assert [reply.id for _, reply in bench.replies].count("order") == 0
     bench.ask(BUY, "another")
     assert isinstance(bench.error("another"), NotConnected)
-    bench.say(link.Result(1, Raw(codec.pack(None))))
+    bench.say(link.Result(1, Raw(codec.pack(DONE))))
     bench.run(0.1)
     assert bench.reply("order").error is None
     assert bench.said == [link.Stop()]

@@ -11,7 +11,7 @@ from bridge.errors import ConfigError, NotConnected, OutcomeUnknown, Stopping
 from bridge.messages import GetAccount, GetConnectionHistory, GetSnapshot, GetStatus, Ping, Reconnect
 from bridge.session import link
 from tests.lives import GOOD, LOST, READY, bench_in, trail
-from tests.scripted_session import BUY, Bench, attached, obliging
+from tests.scripted_session import BUY, DONE, Bench, attached, obliging
 
 
 @pytest.mark.parametrize("state", [state for state in State if state not in (State.STOPPED, State.STOPPING, State.SUSPENDED)])
@@ -128,7 +128,7 @@ def test_reads_are_answered_and_orders_refused_meanwhile() -> None:
 def test_an_order_that_was_sent_before_can_still_be_asked_for() -> None:
     bench = with_client()
     bench.ask(BUY, "order")
-    bench.say(link.Result(1, Raw(codec.pack(None))))
+    bench.say(link.Result(1, Raw(codec.pack(DONE))))
     bench.replies.clear()
     stop(bench)
     bench.ask(BUY, "order")
@@ -166,7 +166,7 @@ def test_an_order_under_way_comes_to_its_end_first(client: bool) -> None:
     bench.run(20.0)
     assert bench.said == []
     assert not bench.gateway.finished
-    bench.say(link.Result(1, Raw(codec.pack(None))))
+    bench.say(link.Result(1, Raw(codec.pack(DONE))))
     bench.run(0.1)
     assert bench.reply("order").error is None
     assert bench.said == [link.Stop()]
@@ -181,7 +181,7 @@ def test_an_order_that_is_unknown_to_its_client_is_still_waited_for() -> None:
     bench.run(5.0)
     assert isinstance(bench.error("order"), OutcomeUnknown)
     assert bench.said == []
-    bench.say(link.Result(1, Raw(codec.pack(None))))
+    bench.say(link.Result(1, Raw(codec.pack(DONE))))
     bench.run(0.1)
     assert bench.said == [link.Stop()]
 

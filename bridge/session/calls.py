@@ -175,7 +175,7 @@ CALLS: dict[str, Callable[[Any, Any], Any]] = {
 """What a session can do, by method; `trace` is for the gateway alone, no client can ask for it."""
 
 LIMITS_S: dict[str, float] = {
-    "order": 60.0, "rates": 90.0, "ticks": 90.0, "symbols": 60.0, "find_symbol": 60.0, "history_orders": 60.0, "deals": 60.0,
+    "rates": 90.0, "ticks": 90.0, "symbols": 60.0, "find_symbol": 60.0, "history_orders": 60.0, "deals": 60.0,
     "trace": 60.0,
 }  # fmt: skip
 """Methods that may rightly take long (the terminal first downloads what it does not have), and how long."""

@@ -87,6 +87,7 @@ def place(sight: Sight, placement: Placement) -> OrderOutcome:
         check = _check(terminal, request)
         if placement.dry_run:
             return OrderOutcome("dry_run", _nothing_sent(check), check)
+    sight.sending()
     outcome = send(terminal, request)
     sight.note(outcome.result)
     return outcome

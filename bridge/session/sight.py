@@ -25,10 +25,18 @@ LAG_S = 10.0
 
 
 class Sight:
-    """What can be seen of the account and the market. `begin` says whose account it is and what time, before each order."""
+    """What can be seen of the account and the market. `begin` says whose account it is and what time, before each order.
 
-    def __init__(self, terminal: Terminal) -> None:
+    `looking` is called before each look, so that whoever watches knows that the last one has come back; `sending` right before the
+    order is sent, which may rightly take long.
+    """
+
+    def __init__(
+        self, terminal: Terminal, looking: Callable[[], None] = lambda: None, sending: Callable[[], None] = lambda: None
+    ) -> None:
         self.terminal = terminal
+        self.sending = sending
+        self._looking = looking
         self._now = 0.0
         self._account: Account | None = None
         self._symbols: dict[str, tuple[float, Symbol]] = {}
@@ -63,6 +71,7 @@ class Sight:
         read_s, known = self._symbols.get(name, (0.0, None))
         if known is not None and 0 <= self._now - read_s <= SYMBOL_AGE_S:
             return known
+        self._looking()
         try:
             found = self.terminal.symbol(name)
         except TerminalError as error:
@@ -102,9 +111,9 @@ class Sight:
     def _first(found: list[T] | None) -> T | None:
         return found[0] if found else None
 
-    @staticmethod
-    def _seen(look: Callable[[], T]) -> T | None:
+    def _seen(self, look: Callable[[], T]) -> T | None:
         """What a look shows; None where the terminal does not say. Raises `NotConnected` when the link is lost."""
+        self._looking()
         try:
             return look()
         except TerminalError as error:

@@ -96,22 +96,14 @@ def kill(stage: Stage, mark: dict[str, int]) -> tuple[float, tuple[Word, ...]]:
 
 
 def hang(stage: Stage, mark: dict[str, int]) -> tuple[float, tuple[Word, ...]]:
-    """A call never returns, or all calls of a function until the fault is cleared: the session is replaced.
-
-    No order is sent before that is noticed: an order's own reads may take as long as an order, a minute.
-    """
+    """A call never returns, or all calls of a function until the fault is cleared: the session is replaced."""
     for_good = stage.dice.random() < 0.5
     began_s = time.monotonic()
-    with stage.trader.trading:
-        stage.trader.paused = True
-    try:
-        if for_good:
-            stage.terminal.fault("hang", function="terminal_info", count=0)
-        else:
-            stage.terminal.fault("hang", function=stage.dice.choice(HANGING))
-        stage.until("the end of the hung session", lambda: stage.come(mark, HUNG))
-    finally:
-        stage.trader.paused = False
+    if for_good:
+        stage.terminal.fault("hang", function="terminal_info", count=0)
+    else:
+        stage.terminal.fault("hang", function=stage.dice.choice(HANGING))
+    stage.until("the end of the hung session", lambda: stage.come(mark, HUNG))
     cured_s = time.monotonic()
     _noticed(stage, "hang", cured_s - began_s)
     if for_good:

@@ -211,7 +211,6 @@ class Trader(Witness):
         self.timeout_s = ORDER_S
         self._open: deque[tuple[float, TradeRequest, Sent, str | None]] = deque()
         self._halted = False
-        self.paused = False
 
     def halt(self) -> None:
         """Let it send no new one, and none be under way."""
@@ -225,8 +224,6 @@ class Trader(Witness):
             action=1, symbol="EURUSD", volume=VOLUME, type=number % 2, magic=MAGIC, comment=f"{PREFIX}{number}", type_filling=0
         )
         with self.trading:
-            if self.paused:
-                return REFUSED_PAUSE_S
             if self._open and (self._halted or self._open[0][0] < time.monotonic()):
                 self._repeat(client, *self._open.popleft())
                 return PAUSE_S
