@@ -164,7 +164,10 @@ class Execution:
                     f"the order was written down {1000 * (now - order.deadline_s):.0f} ms after its deadline and was not executed",
                     next_step="decide anew; allow more time if this repeats",
                 )
-            self._check_connection()
+            if self._gateway.connection.state is not State.STOPPING:  # what was accepted before comes to its end
+                self._check_connection()
+            elif not self._gateway.attached:
+                raise Stopping("the bridge is shutting down; nothing was sent", next_step="send it again when it has been started")
         except BridgeError as error:
             self._settle(order, error, now)
             return

@@ -117,7 +117,7 @@ class TradeEvent:
     An order's end comes before its deals, a deal before what it makes of a position. `position`, `order` and `account` are the
     newest states known; `deal` is the deal itself, or with `position_*` the last one that made the change. `client` and
     `request_id` are those of the order of the bridge's clients that this comes from, where it does. `reason` is who or what did
-    it. """
+    it."""
 
     kind: Literal[
         "order_placed", "order_changed", "order_partially_filled", "order_filled", "order_cancelled", "order_expired",

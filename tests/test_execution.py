@@ -281,6 +281,25 @@ def test_an_order_whose_session_went_while_it_was_written_is_not_sent() -> None:
     assert bench.calls() == []
 
 
+@pytest.mark.parametrize("gone", [False, True])
+def test_an_order_that_was_accepted_before_the_bridge_stops_comes_to_its_end(gone: bool) -> None:
+    bench = Bench().connect()
+    bench.healthy()
+    bench.scribe.held = True
+    bench.ask(BUY, "o1")
+    bench.gateway.stop(bench.now)
+    if gone:
+        bench.exit()
+    bench.scribe.held = False
+    bench.take()
+    if gone:
+        assert bench.calls("order") == []
+        assert isinstance(bench.error("o1"), Stopping | OutcomeUnknown)
+    else:
+        bench.say(done(bench.calls("order")[0]))
+        assert bench.result(SendOrder, "o1") == DONE
+
+
 def test_while_nothing_can_be_written_down_no_order_is_sent_and_everything_else_goes_on() -> None:
     bench = Bench().connect()
     bench.healthy()

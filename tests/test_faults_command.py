@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import random
-import subprocess
-import sys
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
@@ -25,7 +23,6 @@ from tests.faults.sequences import wrong
 from tests.faults.table import RUNS, SMOKE, Run
 from tests.faults.verdict import books, compare, foreign, heartbeat_gaps_s, strangers, streams
 from tests.faults.witness import Seen, Sent, told_apart
-from tests.processes import environment
 
 # ---- the command -----------------------------------------------------------------------------------------------------------------
 
@@ -286,20 +283,3 @@ def test_orders_against_the_books() -> None:
     assert books([unknown], {"c": orders(5, 6)}).wrong
     assert books([refused], {"b": orders(5)}).wrong
     assert books([], {"z": orders(5)}).wrong
-
-
-# ---- for real --------------------------------------------------------------------------------------------------------------------
-
-
-def test_three_faults_of_the_connection() -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "tests.faults", "connection", "--count", "3", "--seed", "1", "--json"],
-        capture_output=True, text=True, timeout=180, env=environment(), check=False,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stdout + done.stderr
-    told = json.loads(done.stdout)
-    assert told["ok"]
-    assert told["counts"] == {"kill": 1, "hang": 1, "broker": 1, "account": 0}
-    assert told["figures"]["done"] > 0
-    assert told["figures"]["ticks"]["received"] > 0
-    assert told["figures"]["sessions_started"] == 2

@@ -48,11 +48,15 @@ def until(client: Client, state: str) -> float:
         time.sleep(0.01)
 
 
+ORDER_S = 12.0
+"""An order that was lost with its session is looked for until its deadline: longer than a session takes to be replaced."""
+
+
 def asking(pool: ThreadPoolExecutor, served: Served, work: str) -> Future[BridgeError | OrderOutcome | None]:
     """A client in a thread of its own that asks one thing; its error, or what it was answered."""
 
     def ask() -> BridgeError | OrderOutcome | None:
-        with Client(served.requests, name=work, timeout_s=PATIENCE_S) as client:
+        with Client(served.requests, name=work, timeout_s=ORDER_S if work == "order" else PATIENCE_S) as client:
             try:
                 if work == "order":
                     return client.order(ORDER)

@@ -82,7 +82,8 @@ class Proxy(threading.Thread):
     def end(self) -> None:
         """Close everything."""
         self._ending = True
-        self._wake.send(b"\0")
+        with contextlib.suppress(OSError):  # it has noticed by itself
+            self._wake.send(b"\0")
         self.join(5.0)
 
     def _ask(self, act: Callable[[], None]) -> None:

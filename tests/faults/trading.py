@@ -217,9 +217,11 @@ class Run:
 def plan(count: int, dice: random.Random) -> list[str]:
     """So many faults, of each kind in proportion."""
     kinds = [kind for kind, share in OF_12.items() for _ in range(share)]
-    found = [kinds[number % len(kinds)] for number in range(count)]
-    dice.shuffle(found)
-    return found
+    found: list[str] = []
+    while len(found) < count:
+        dice.shuffle(kinds)
+        found += kinds
+    return found[:count]
 
 
 @contextmanager
