@@ -79,6 +79,12 @@ class Exchange:
         call.sent_s = now
         self._outgoing.popleft()
 
+    def repeat_orders(self) -> None:
+        """Another bridge answers now: orders that the former one did not answer are asked for again, with the same ids, which never
+        sends one twice."""
+        waiting = set(map(id, self._outgoing))
+        self._outgoing += [call for call in self._calls.values() if call.is_order and id(call) not in waiting]
+
     def answered(self, call_id: str) -> Call[Any] | None:
         """The call that a reply belongs to; it does not wait any more."""
         call = self._calls.pop(call_id, None)

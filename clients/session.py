@@ -187,6 +187,7 @@ class ClientSession:
         self.clock.forget()
         if self._hello is None or self._hello.sent_s is not None:
             self._say_hello(HELLO_TIMEOUT_S)
+        self._exchange.repeat_orders()
         self.subscriptions.restart(epoch)
         return True
 
