@@ -41,7 +41,7 @@ TRADES = "trades"
 class Dealing:
     """Orders, from the request to the answer."""
 
-    def __init__(self, gateway: Gateway, max_pending: int, grace_s: float) -> None:
+    def __init__(self, gateway: Gateway, max_orders: int, grace_s: float) -> None:
         self._gateway = gateway
         self.rules = Rules()
         self._limits_wrong = False
@@ -49,7 +49,7 @@ class Dealing:
         self._early_s = float("inf")
         self.claims = Claims()
         self.journal = Journalling(gateway, self)
-        self.execution = Execution(gateway, self, max_pending, grace_s)
+        self.execution = Execution(gateway, self, max_orders, grace_s)
         self.tracing = Tracing(gateway, self)
 
     # ---- requests ------------------------------------------------------------------------------------------------------------

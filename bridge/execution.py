@@ -35,14 +35,15 @@ if TYPE_CHECKING:
 class Execution:
     """All orders that the bridge knows of: those under way, those of unknown outcome, and the newest `limit` of the others."""
 
-    def __init__(self, gateway: Gateway, dealing: Dealing, max_pending: int, grace_s: float, limit: int = 10_000) -> None:
+    def __init__(self, gateway: Gateway, dealing: Dealing, max_orders: int, grace_s: float, limit: int = 10_000) -> None:
         self._gateway = gateway
         self._dealing = dealing
-        self._max_pending = max_pending
+        self._max_orders = max_orders
         self._grace_s = grace_s
         self._limit = limit
         self._orders: OrderedDict[str, LiveOrder] = OrderedDict()
         self._open: dict[str, LiveOrder] = {}
+        self._under_way: set[str] = set()
         self.soonest_s = float("inf")
 
     # ---- in ------------------------------------------------------------------------------------------------------------------
@@ -80,8 +81,8 @@ class Execution:
         deadline_s = gateway.deadline_s(message, True, now)
         self._check_connection()
         self._dealing.journal.check()
-        if len(self._open) >= self._max_pending:
-            raise Busy(f"{len(self._open)} orders are under way", next_step="wait for answers before sending more")
+        if len(self._under_way) >= self._max_orders:
+            raise Busy(f"{len(self._under_way)} orders are under way", next_step="wait for answers before sending more")
         return deadline_s
 
     def _check_connection(self) -> None:
@@ -122,6 +123,7 @@ class Execution:
         order.waiters.append(Waiter(routing_id, deadline_s + self._grace_s))
         self.soonest_s = min(self.soonest_s, deadline_s + self._grace_s)
         self._orders[order.id] = self._open[order.id] = order
+        self._under_way.add(order.id)
         journal.write(intent, order.id)
 
     # ---- what the journal says -----------------------------------------------------------------------------------------------
@@ -148,7 +150,7 @@ class Execution:
     def _adopt(self, entry: Entry, now: float) -> LiveOrder:
         """An order of an earlier run whose outcome is not known."""
         order = self._remember(entry)
-        order.phase = Phase.UNKNOWN
+        self._enter(order, Phase.UNKNOWN)
         if not isinstance(order.outcome, OutcomeUnknown):
             order.outcome = OutcomeUnknown("the bridge ended while the order was under way", next_step=LOOK_FIRST)
         self._open[order.id] = order
@@ -171,7 +173,7 @@ class Execution:
         except BridgeError as error:
             self._settle(order, error, now)
             return
-        order.phase = Phase.SENT
+        self._enter(order, Phase.SENT)
         self._dealing.send(order, now)
 
     def intent_refused(self, order_id: str, error: BridgeError, now: float) -> None:
@@ -184,6 +186,7 @@ class Execution:
         """The id is in the journal already, from long ago: its outcome is answered, or looked for."""
         order = self._orders.pop(order_id)
         self._open.pop(order_id)
+        self._under_way.discard(order_id)
         if entry.intent.request != order.intent.request:
             order.outcome = reused()
             self._close(order, now)
@@ -202,7 +205,7 @@ class Execution:
             del self._orders[order_id]
             self._close(order, now)
             return
-        order.phase = Phase.SETTLED
+        self._enter(order, Phase.SETTLED)
         self._close(order, now)
 
     # ---- what the session says -----------------------------------------------------------------------------------------------
@@ -223,6 +226,13 @@ class Execution:
         order = self._orders.get(order_id)
         if order is not None and order.phase in (Phase.UNKNOWN, Phase.SETTLED):
             self._settle(order, outcome, now, evidence)
+
+    def _enter(self, order: LiveOrder, phase: Phase) -> None:
+        order.phase = phase
+        if phase in (Phase.UNKNOWN, Phase.SETTLED):  # it is waited for, but in nobody's way
+            self._under_way.discard(order.id)
+        else:
+            self._under_way.add(order.id)
 
     def given_up(self, order_id: str, error: OutcomeUnknown, evidence: str, now: float) -> None:
         """It is not looked for any more, and stays unknown: a person has to look."""
@@ -249,10 +259,10 @@ class Execution:
             Settlement(order.id, order.kind, packed(outcome), gateway.time_us(now), ticket, deal, evidence), order.id
         )
         if order.kind == "unknown":
-            order.phase = Phase.UNKNOWN
+            self._enter(order, Phase.UNKNOWN)
             self._dealing.tracing.add(order, now)
         else:
-            order.phase = Phase.SETTLING
+            self._enter(order, Phase.SETTLING)
 
     def _count(self, order: LiveOrder) -> None:
         if order.peer is not None and order.kind != "unknown":
@@ -264,6 +274,7 @@ class Execution:
 
     def _close(self, order: LiveOrder, now: float) -> None:
         """Nothing more will become of it."""
+        self._under_way.discard(order.id)
         self._dealing.settled(order, now)
         self._open.pop(order.id, None)
         self._answer(order, now)
@@ -314,7 +325,7 @@ class Execution:
     @property
     def under_way(self) -> bool:
         """Whether an order is on its way, or its outcome."""
-        return any(order.phase is not Phase.UNKNOWN for order in self._open.values())
+        return bool(self._under_way)
 
     @property
     def unknown(self) -> Iterator[LiveOrder]:

@@ -60,6 +60,7 @@ class GatewaySettings:
     replay_bytes: int = 64 << 20
     identity: Identity = field(default_factory=Identity)
     max_pending: int = 1_000
+    max_orders: int = 5_000
     watch: WatchSettings = field(default_factory=WatchSettings)
 
 
@@ -91,7 +92,7 @@ class Gateway:
         self._wall_ahead_us = 0
         self._streams = Streams(self)
         self.calls = Calls(self, settings.max_pending, settings.grace_s)
-        self.dealing = Dealing(self, settings.max_pending, settings.grace_s)
+        self.dealing = Dealing(self, settings.max_orders, settings.grace_s)
         self._heartbeat_at_s = started + settings.heartbeat_s
         self._reception = Reception(self, self._supervision, settings, started)
 

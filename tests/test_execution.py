@@ -125,6 +125,17 @@ def test_the_session_has_a_moment_to_say_that_it_did_not_begin(request_: Request
     assert len(bench.replies) == 1
 
 
+def test_orders_of_unknown_outcome_are_in_nobodys_way() -> None:
+    bench = Bench(max_orders=1).connect()
+    bench.healthy()
+    bench.ask(BUY, "o1")
+    bench.say(link.failed(bench.calls("order")[0].id, OutcomeUnknown("no answer")))
+    bench.ask(BUY, "o2")
+    assert len(bench.calls("order")) == 2
+    bench.ask(BUY, "o3")
+    assert isinstance(bench.error("o3"), Busy)
+
+
 @pytest.mark.parametrize("error", [OutcomeUnknown("no answer"), InternalError("oops")])
 def test_what_proves_nothing_is_waited_for_until_the_deadline(error: BridgeError) -> None:
     bench = Bench().connect()
@@ -161,7 +172,7 @@ def test_the_deadline_of_a_twin_does_not_deny_the_order_that_is_under_way() -> N
 
 
 def test_refused_before_it_was_sent_the_id_is_free() -> None:
-    bench = Bench(max_pending=1).connect()
+    bench = Bench(max_orders=1).connect()
     bench.ask(BUY, "o1", deadline_s=-1.0)
     assert isinstance(bench.error("o1"), DeadlinePassed)
     bench.ask(BUY, "o2")
