@@ -39,7 +39,15 @@ def install(folder: Path, python: Path, written: Callable[[Path], str] = str) ->
 def want(folder: Path, state: str) -> None:
     """Tell it what to be; it looks every tenth of a second."""
     (folder / "wanting").write_text(state, encoding="utf-8")
-    (folder / "wanting").replace(folder / "wanted")
+    until_s = time.monotonic() + 10.0
+    while True:
+        try:
+            (folder / "wanting").replace(folder / "wanted")
+            return
+        except PermissionError:  # it is being read: Windows does not replace an open file
+            if time.monotonic() > until_s:
+                raise
+            time.sleep(0.01)
 
 
 def happened(folder: Path, what: str) -> list[str]:
