@@ -12,6 +12,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -96,11 +97,14 @@ def running_bridge(
     journal: str | None = None,
 ) -> Iterator[tuple[Worker, str]]:
     """A bridge on free ports, and its requests endpoint. Its worker answers `cpu` with its CPU seconds, `resident` with the bytes
-    of its memory. `journal` is the folder of its journal of orders.
+    of its memory. `journal` is the folder of its journal of orders, by default one of its own: several bridges of one account stand
+    beside each other here, which one folder would not let them.
 
     `stand_in` is the module whose `run` takes the place of the session's own, with `path` as its credentials' path.
     """
-    with worker("bridge", _run_bridge, terminal, path, stand_in, session, journal) as process:
+    with contextlib.ExitStack() as stack:
+        folder = journal or stack.enter_context(tempfile.TemporaryDirectory(ignore_cleanup_errors=True))
+        process = stack.enter_context(worker("bridge", _run_bridge, terminal, path, stand_in, session, folder))
         yield process, process.hear()
 
 
@@ -110,7 +114,7 @@ def _run_bridge(
     path: str | None,
     stand_in: str | None,
     session: Literal["thread", "process"],
-    journal: str | None,
+    journal: str,
 ) -> None:
     # Imported here, because the processes of the reference do without.
     from benchmarks.inside import InsideSessions  # noqa: PLC0415

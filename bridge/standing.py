@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from bridge.clock import ServerClock
 from bridge.conditions import Conditions, Identity, findings
-from bridge.connection import Trigger
+from bridge.connection import State, Trigger
 from bridge.replies import ClockOffset, Condition
 from bridge.session import link
 
@@ -148,8 +148,8 @@ class Standing:
 
     def _reconsider(self, now: float, clock: bool) -> None:
         """Follow the table where something has changed, and say so once."""
-        if self.health is None:
-            return
+        if self.health is None or self._gateway.connection.state is State.STOPPING:
+            return  # nothing is told of a terminal that is being left
         before, was_foreign = self.conditions.now, self.foreign
         degraded = self.conditions.degrading
         changed = self._find(now)

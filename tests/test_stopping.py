@@ -10,6 +10,7 @@ from bridge.connection import State
 from bridge.errors import ConfigError, NotConnected, OutcomeUnknown, Stopping
 from bridge.messages import GetAccount, GetConnectionHistory, GetSnapshot, GetStatus, Ping, Reconnect
 from bridge.session import link
+from tests.fake_scribe import FakeScribe
 from tests.lives import GOOD, LOST, READY, bench_in, trail
 from tests.scripted_session import BUY, DONE, Bench, attached, obliging
 
@@ -272,3 +273,21 @@ def test_nothing_is_tried_any_more(state: State) -> None:
     bench.run(5_000.0)
     assert bench.generation == generation
     assert trail(bench)[known:] == ["stopping", "stopped"]
+
+
+def test_a_second_bridge_of_an_account_ends_in_good_order_though_it_was_attached_and_has_a_client() -> None:
+    scribe = FakeScribe()
+    scribe.held = True
+    scribe.failing = ConfigError("another bridge serves the account")
+    bench = Bench(scribe, stop_grace_s=1.0).connect()
+    bench.healthy()
+    bench.hello("c1")
+    bench.subscribe("client:c1\0")
+    scribe.held = False
+    bench.take()
+    assert bench.gateway.failure is scribe.failing
+    bench.healthy()
+    assert bench.states[-1].state == "stopping"
+    bench.run(1.1)
+    bench.exit("the session process ended with status 0")
+    assert bench.gateway.finished

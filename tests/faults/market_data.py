@@ -197,11 +197,13 @@ def kill_bridge(stage: Stage, number: int) -> float:
 
 def kill_session(stage: Stage, number: int) -> float:
     """The session is killed once it has settled; the bridge starts another."""
-    pid = await_session(stage.bridge)
-    time.sleep(SETTLED_S)
-    began_s = time.monotonic()
-    os.kill(pid, signal.SIGKILL)
-    return began_s
+    while True:
+        pid = await_session(stage.bridge)
+        time.sleep(SETTLED_S)
+        began_s = time.monotonic()
+        with contextlib.suppress(ProcessLookupError):  # it ended by itself: there is another
+            os.kill(pid, signal.SIGKILL)
+            return began_s
 
 
 def kill_terminal(stage: Stage, number: int) -> float:

@@ -33,11 +33,15 @@ from tests.faults.scene import BridgeProcess, SimulatedProcess, simulated
 from tests.processes import PATIENCE_S
 
 MARKET = ("--profile", "netting", "--start", "2026-03-03 10:00:00", "--speed", "1")
-OF_12 = {"bridge": 3, "session": 3, "terminal": 2, "client": 2, "unanswered": 1, "order_timeout": 1}
-"""Shares of the kinds of faults; the last two are a terminal that executes an order and answers None, or 10012."""
+OF_10 = {"bridge": 3, "session": 3, "terminal": 2, "client": 2}
+"""Shares of what is killed."""
+UNANSWERED = ("unanswered", "order_timeout")
+"""A terminal that executes an order and answers None, or 10012: for every five kills one of these, in turn."""
 TRADERS = 3
 AROUND_S = (0.0, 0.02)
 """When something is killed, after the orders were given to their clients."""
+ANSWERED_S = 1.0
+"""How long a fault's orders are waited for before the next fault; those that were never sent stay unknown for a minute."""
 KNOWN_S = 100.0
 """How long after the last fault an order may be of unknown outcome: 60 s of looking for it, and some for the last recovery."""
 MAGIC = 1_000
@@ -154,7 +158,7 @@ class Run:
         self.traders = [Trader(number, bridge.requests) for number in range(TRADERS)]
         self.orders: list[Ordered] = []
         self.wrong: list[str] = []
-        self.recovery_s: dict[str, list[float]] = {kind: [] for kind in OF_12}
+        self.recovery_s: dict[str, list[float]] = {kind: [] for kind in (*OF_10, *UNANSWERED)}
 
     def give(self) -> list[Ordered]:
         """An order for each trader."""
@@ -168,7 +172,7 @@ class Run:
 
     def fault(self, kind: str) -> None:
         """One fault around orders, and the recovery from it."""
-        if kind in ("unanswered", "order_timeout"):
+        if kind in UNANSWERED:
             arguments = {"answer": self.dice.choice(["broken", "failed"])} if kind == "unanswered" else {"seconds": 0.0}
             self.terminal.fault(kind, count=1, executes=True, **arguments)
         if kind == "client":
@@ -187,7 +191,7 @@ class Run:
         began_s = time.monotonic()
         self._until_healthy(kind)
         self.recovery_s[kind].append(time.monotonic() - began_s)
-        until_s = time.monotonic() + 3.0
+        until_s = time.monotonic() + ANSWERED_S
         while time.monotonic() < until_s and not all(order.told for order in given):
             time.sleep(0.005)
 
@@ -215,13 +219,18 @@ class Run:
 
 
 def plan(count: int, dice: random.Random) -> list[str]:
-    """So many faults, of each kind in proportion."""
-    kinds = [kind for kind, share in OF_12.items() for _ in range(share)]
-    found: list[str] = []
-    while len(found) < count:
+    """So many kills, of each kind in proportion, and unanswered orders among them."""
+    kinds = [kind for kind, share in OF_10.items() for _ in range(share)]
+    kills: list[str] = []
+    while len(kills) < count:
         dice.shuffle(kinds)
-        found += kinds
-    return found[:count]
+        kills += kinds
+    found: list[str] = []
+    for number, kind in enumerate(kills[:count], start=1):
+        found.append(kind)
+        if number % 5 == 0:
+            found.append(UNANSWERED[number // 5 % 2])
+    return found
 
 
 @contextmanager
