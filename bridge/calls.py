@@ -167,7 +167,6 @@ class Calls:
         flight = self._flights.get(key)
         if flight is not None:
             flight.askers.append(asker)
-            self.shared.hits += 1
         return flight is not None
 
     # ---- answers -------------------------------------------------------------------------------------------------------------

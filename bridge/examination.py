@@ -21,7 +21,6 @@ class Examined:
     revision: int = 0
     facts: dict[str, str] = field(default_factory=dict)
     open_ids: set[str] = field(default_factory=set)
-    intents: int = 0
     cut: bool = False
 
 
@@ -58,7 +57,6 @@ def _examined(connection: sqlite3.Connection, path: Path) -> Examined:
                 found.revision = row[1]
     if found.revision < 1 or found.facts.get("format") != str(FORMAT):
         raise damaged(path, f"its format is {found.facts.get('format')!r}, not {FORMAT}")
-    found.intents = len(attempts)
     for name, attempt in attempts.items():
         last = settled.get(name)
         if last is None or last[0] != attempt or last[1] == "unknown":

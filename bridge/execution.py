@@ -14,7 +14,7 @@ Nothing is sent before its intent is durable, nothing is sent twice, and what ha
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from bridge.connection import TRADES, State
@@ -326,8 +326,3 @@ class Execution:
     def under_way(self) -> bool:
         """Whether an order is on its way, or its outcome."""
         return bool(self._under_way)
-
-    @property
-    def unknown(self) -> Iterator[LiveOrder]:
-        """The orders of unknown outcome."""
-        return (order for order in self._open.values() if order.phase is Phase.UNKNOWN)

@@ -36,10 +36,9 @@ class _Answer:
 
 @dataclass(slots=True)
 class Shared:
-    """The answers, least recently used first; `hits` counts requests that cost the terminal nothing."""
+    """The answers, least recently used first."""
 
     limit_bytes: int = LIMIT_BYTES
-    hits: int = 0
     size: int = 0
     _answers: OrderedDict[Key, _Answer] = field(default_factory=OrderedDict)
 
@@ -58,7 +57,6 @@ class Shared:
             self._forget(key)
             return None
         self._answers.move_to_end(key)
-        self.hits += 1
         return _aged(answer.packed, round((now - answer.asked_s) * 1000))
 
     def keep(self, key: Key, packed: bytes, asked_s: float, server_s: float | None) -> None:
