@@ -134,7 +134,8 @@ class Execution:
             del self._orders[order_id]
             self._open.pop(order_id, None)
         for entry in recent:
-            self._remember(entry)
+            if entry.settlement is not None and entry.settlement.kind != "not_sent":  # the id of what was not sent is free
+                self._remember(entry)
         for entry in open_entries:
             self._adopt(entry, now)
 

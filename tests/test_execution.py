@@ -383,6 +383,17 @@ def test_outcomes_are_known_after_a_restart() -> None:
     assert bench.calls() == []
 
 
+def test_an_id_that_was_not_sent_in_an_earlier_run_is_free() -> None:
+    first = Bench().connect()
+    first.ask(BUY, "free")
+    first.say(link.failed(first.calls("order")[0].id, NotConnected("the link to the terminal was lost", next_step="try again")))
+    assert isinstance(first.error("free"), NotConnected)
+    bench = Bench(first.scribe).connect()
+    bench.ask(BUY, "free")
+    bench.say(done(bench.calls("order")[0]))
+    assert bench.result(SendOrder, "free") == DONE
+
+
 @pytest.mark.parametrize("durable", [True, False])
 def test_an_order_that_a_crash_left_open_is_unknown_and_never_sent_again(durable: bool) -> None:
     first = Bench().connect()
