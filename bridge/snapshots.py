@@ -61,7 +61,7 @@ class SnapshotDesk:
                 )
         if len(self._waiting) >= self._limit:
             raise Busy(f"{len(self._waiting)} snapshot requests are waiting", next_step="send fewer at a time")
-        if not self._topics.has_room_for(sum(self._topics.find(name + "\0") is None for name in request.topics)):
+        if not self._topics.make_room(sum(self._topics.find(name + "\0") is None for name in request.topics)):
             raise Busy("there are too many topics", next_step="ask for fewer, or wait until unused ones are forgotten")
         topics = tuple(self._topics.topic(name) for name in request.topics)
         self._waiting.append(Waiting(message, routing_id, deadline_s, topics, request.rows))

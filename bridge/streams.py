@@ -72,7 +72,7 @@ class Streams:
         if topic.name == "trade" and topic.kept is None:
             topic.kept = self._gateway.dealing.last_trades()
         if self._gateway.attached and (topic.name != "trade" or self._gateway.dealing.journal.known):
-            topic.stream = Stream.STARTING
+            self._topics.starting(topic)
             self._starts.add(topic, going_on=bool(topic.recent) or topic.kept is not None)
             self._ask()
         else:
@@ -105,7 +105,7 @@ class Streams:
             if isinstance(error, NotConnected):  # the session has lost its terminal: it is asked again when it has it back
                 topic.stream = Stream.IDLE
             else:
-                topic.stream = Stream.FAILED
+                self._topics.failed(topic)
                 topic.error = error
                 if self._failures.add(topic.name, message.message):
                     self._gateway.log(f"cannot stream {topic.name}: {message.message}", now, topic=topic.name)

@@ -168,6 +168,7 @@ class TopicTable:
         self._linger_s = linger_s
         self._limit = limit
         self._by_wire: dict[str, TopicState] = {}
+        self._failed: dict[str, None] = {}
         self.refused = 0
 
     def __iter__(self) -> Iterator[TopicState]:
@@ -183,9 +184,32 @@ class TopicTable:
             state.frames = deque()
         return state
 
-    def has_room_for(self, count: int) -> bool:
-        """Whether so many more topics may be made."""
-        return len(self._by_wire) + count <= self._limit
+    def make_room(self, count: int) -> bool:
+        """Whether so many more topics may be made. Where they are too many, those give way whose streams could not be started and
+        that never had an event, the oldest first: a client that asks for names that do not exist is in nobody's way."""
+        over = len(self._by_wire) + count - self._limit
+        while 0 < over <= len(self._failed):
+            wire = next(iter(self._failed))
+            del self._failed[wire]
+            if not self._by_wire[wire].sequence:  # else a prefix has brought events, whose sequence must not begin anew
+                del self._by_wire[wire]
+                over -= 1
+        return over <= 0
+
+    def failed(self, state: TopicState) -> None:
+        """Its stream could not be started."""
+        state.stream = Stream.FAILED
+        if not state.sequence and state.body is None:
+            self._failed[state.wire] = None
+
+    def starting(self, state: TopicState) -> None:
+        """Its stream is being started."""
+        state.stream = Stream.STARTING
+        self._failed.pop(state.wire, None)
+
+    def _remove(self, wire: str) -> None:
+        del self._by_wire[wire]
+        self._failed.pop(wire, None)
 
     def find(self, wire: str) -> TopicState | None:
         """The state of a topic (with its NUL) or prefix that is known."""
@@ -200,7 +224,7 @@ class TopicTable:
         state = self._by_wire.get(text)
         if state is None:
             name = text.removesuffix("\0")
-            if not name or "\0" in name or len(wire) > MAX_TOPIC_BYTES or not self.has_room_for(1):
+            if not name or "\0" in name or len(wire) > MAX_TOPIC_BYTES or not self.make_room(1):
                 self.refused += 1
                 return None
             state = self._by_wire[text] = TopicState(name, text, wire, pool=self._ring.pool(name))
@@ -219,7 +243,7 @@ class TopicTable:
         state.subscribers -= 1
         if not state.subscribers:
             if not state.lasting or (not state.sequence and not state.streamed):
-                del self._by_wire[state.wire]
+                self._remove(state.wire)
             state.linger_until_s = now + self._linger_s
         return state
 
@@ -251,7 +275,7 @@ class TopicTable:
         over += [state for state in self.followed(over) if state not in known and not state.wire.startswith(prefixes)]
         for state in over:
             if not state.sequence and state.body is None:
-                del self._by_wire[state.wire]
+                self._remove(state.wire)
             elif (state.resumed or state.name == "trade") and not state.wire.startswith(prefixes):  # no prefix goes on with it
                 state.break_off()
         return over

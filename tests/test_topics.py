@@ -103,12 +103,56 @@ def test_one_topic_too_many_is_refused_but_known_ones_are_not() -> None:
     table = TopicTable(5.0, limit=3)
     for name in (b"a\0", b"b\0", b"c\0"):
         assert table.subscribe(name) is not None
-    assert not table.has_room_for(1)
+    assert not table.make_room(1)
     assert table.subscribe(b"d\0") is None
     assert table.subscribe(b"a\0") is not None
     table.unsubscribe(b"b\0", 0.0)
-    assert table.has_room_for(1)
+    assert table.make_room(1)
     assert table.subscribe(b"d\0") is not None
+
+
+def test_topics_that_could_not_be_started_give_way_the_oldest_first() -> None:
+    table = TopicTable(5.0, limit=3)
+    states = {name: table.subscribe(name) for name in (b"tick:A\0", b"tick:B\0", b"tick:C\0")}
+    for state in states.values():
+        assert state is not None
+        table.starting(state)
+        table.failed(state)
+    kept = states[b"tick:A\0"]
+    assert kept is not None
+    table.starting(kept)  # it is tried again
+    assert table.subscribe(b"tick:D\0") is not None
+    assert table.find("tick:A\0") is kept
+    assert table.find("tick:B\0") is None
+    assert table.unsubscribe(b"tick:B\0", 0.0) is None
+    assert table.make_room(1)
+    assert not table.make_room(1 + 3)
+
+
+def test_a_topic_that_had_events_does_not_give_way() -> None:
+    table = TopicTable(5.0, limit=1)
+    state = table.subscribe(b"tick:A\0")
+    assert state is not None
+    table.failed(state)
+    state.sequence = 1  # a prefix covers it
+    assert table.subscribe(b"tick:B\0") is None
+    table.failed(state)
+    assert table.subscribe(b"tick:B\0") is None
+    table.unsubscribe(b"tick:A\0", 0.0)
+    assert table.unwanted(9.0) == [state]
+    assert table.subscribe(b"tick:B\0") is None
+
+
+def test_what_is_forgotten_is_not_counted_as_room() -> None:
+    table = TopicTable(5.0, limit=2)
+    state = table.subscribe(b"tick:A\0")
+    assert state is not None
+    table.failed(state)
+    table.unsubscribe(b"tick:A\0", 0.0)
+    assert table.unwanted(9.0) == [state]
+    assert table.subscribe(b"tick:B\0") is not None
+    assert table.make_room(1)
+    assert not table.make_room(2)
 
 
 def test_the_hundred_thousand_and_first_topic_is_refused() -> None:
