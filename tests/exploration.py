@@ -314,6 +314,8 @@ class System:
             count = executed.pop(token, 0) if token else 0
             kind = entry.settlement.kind if entry is not None and entry.settlement is not None else None
             last = client.told[-1] if client.told else "nothing"
+            if not client.settled:
+                found.append(f"{client.id} is not known in the end: {client.told[-3:]}")
             if count > 1:
                 found.append(f"{client.id} was executed {count} times")
             if (kind == "done") != (count == 1):

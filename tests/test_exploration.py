@@ -33,6 +33,15 @@ def test_a_deal_that_nobody_ordered_would_be_seen() -> None:
     assert any("does not explain" in text for text in system.wrong())
 
 
+def test_what_was_not_sent_is_sent_when_it_is_asked_for_again_after_a_restart() -> None:
+    path = ("ask:0", "commit", "kill session", "durable", "commit", "durable", "kill bridge")
+    system = replayed(path)
+    assert [entry.settlement and entry.settlement.kind for entry in system.scribe.entries.values()] == ["not_sent"]
+    system.settle()
+    assert system.wrong() == []
+    assert len(system.terminal.executed) == 2
+
+
 def test_clients_have_tokens_of_their_own() -> None:
     assert len({comment_token(f"order-{number}", "") for number in range(10_000)}) > 9_990
 
