@@ -7,6 +7,7 @@ for its side. Only a refusal may take one more.
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Callable
 from typing import TypeVar
 
@@ -41,12 +42,14 @@ class Sight:
         self._account: Account | None = None
         self._symbols: dict[str, tuple[float, Symbol]] = {}
         self._fresh: Symbol | None = None
-        self._made: dict[int, float] = {}
+        self._made: OrderedDict[int, float] = OrderedDict()
 
     def begin(self, account: Account | None, now: float) -> None:
         """A new order; what is too old is forgotten."""
         self._account, self._now, self._fresh = account, now, None
-        self._made = {ticket: at for ticket, at in self._made.items() if now - at < LAG_S}
+        made = self._made
+        while made and now - made[ticket := next(iter(made))] >= LAG_S:
+            del made[ticket]
 
     def forget(self) -> None:
         """The terminal was attached anew: everything may be different."""
@@ -59,6 +62,7 @@ class Sight:
         for ticket in (result.order, result.deal):
             if ticket:
                 self._made[ticket] = self._now
+                self._made.move_to_end(ticket)
 
     def account(self) -> Account | None:
         """The account, as it was read for this order."""
