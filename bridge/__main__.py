@@ -14,6 +14,7 @@ import click
 
 from bridge import listing, switch
 from bridge.errors import BridgeError, ConfigError
+from bridge.keys import keys
 from bridge.steering import COMMANDS
 from bridge.version import __version__
 
@@ -105,7 +106,7 @@ def terminal(context: click.Context, /, **options: Any) -> None:
 
 for command in COMMANDS:
     terminal.add_command(command)
-for command in (*switch.COMMANDS, *listing.COMMANDS):
+for command in (*switch.COMMANDS, *listing.COMMANDS, keys):
     commands.add_command(command)
 
 

@@ -11,6 +11,9 @@ grace_s = 1.0
 replay_mib = 64
 journal = "orders"                    # folder; without it one for each user
 journal_keep_days = 30
+keys = "keys"                         # folder with the bridge's key and those that are allowed; without it one for each user
+require_keys = false                  # also on this machine; from other machines nobody gets in without one
+addresses = ["192.168.1.20"]          # only these, of other machines
 
 [mt5]
 login = 5000001
@@ -66,6 +69,9 @@ class BridgeSection(Struct, frozen=True, forbid_unknown_fields=True):
     replay_mib: Annotated[int, Meta(ge=0, le=65_536)] = 64
     journal: Annotated[str, Meta(min_length=1)] | None = None
     journal_keep_days: Annotated[int, Meta(ge=7, le=3_650)] = 30
+    keys: Annotated[str, Meta(min_length=1)] | None = None
+    require_keys: bool = False
+    addresses: tuple[Annotated[str, Meta(min_length=2, max_length=64)], ...] = ()
 
 
 class Mt5Section(Struct, frozen=True, forbid_unknown_fields=True):
@@ -133,6 +139,15 @@ def state_folder(environ: Mapping[str, str], system: str = sys.platform) -> Path
     return base / "mt5bridge"
 
 
+def keys_folder(named: Path | None = None, environ: Mapping[str, str] | None = None) -> Path:
+    """Where keys are, and the list of those that are allowed; `MT5BRIDGE_KEYS` where none is named."""
+    environ = os.environ if environ is None else environ
+    if named is not None:
+        return named.expanduser()
+    told = environ.get("MT5BRIDGE_KEYS")
+    return Path(told).expanduser() if told else state_folder(environ) / "keys"
+
+
 ENVIRONMENT: dict[str, tuple[str, str]] = {
     "MT5_LOGIN": ("mt5", "login"),
     "MT5_PASSWORD": ("mt5", "password"),
@@ -142,6 +157,7 @@ ENVIRONMENT: dict[str, tuple[str, str]] = {
     "MT5_PORTABLE": ("mt5", "portable"),
     "MT5BRIDGE_ENDPOINT": ("bridge", "requests"),
     "MT5BRIDGE_JOURNAL": ("bridge", "journal"),
+    "MT5BRIDGE_KEYS": ("bridge", "keys"),
 }
 """Section and name of each variable, in the environment or in `.env`."""
 

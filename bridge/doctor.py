@@ -28,7 +28,7 @@ from bridge.doctor_facts import Facts, Folder, Look, Machine, PasswordFile, Plac
 from bridge.doctor_look import ask_running, start_and_ask
 from bridge.errors import BridgeError, ConfigError
 from bridge.origins import Origins, origins
-from bridge.sockets import check_libzmq, check_loopback
+from bridge.sockets import check_libzmq, is_loopback
 
 TERMINAL = "terminal64.exe"
 ANSWER_S = 3.0
@@ -193,7 +193,7 @@ def _folder(look: Look | Trouble | None) -> Folder | None:
 def look_at_port(name: Any, endpoint: str) -> Port:
     """Whether a bridge could bind it now; nothing is sent to whoever holds it."""
     try:
-        check_loopback(endpoint)
+        is_loopback(endpoint)
     except BridgeError as error:
         return Port(name, endpoint, "wrong", Trouble(error.message, error.next_step))
     port = endpoint.rpartition(":")[2]

@@ -27,6 +27,7 @@ BridgeError
     ├── Stopping            the bridge is shutting down
     ├── AccountChanged      the terminal is logged in to another account than the bridge's; nothing was sent
     ├── TradingHalted       an operator has halted trading; nothing was sent
+    ├── NotAllowed          the key is not allowed, or its role not for this; nothing was done
     ├── JournalDamaged      the journal of orders cannot be trusted: an operator has to decide
     └── InternalError       a fault of this software
 ```
@@ -231,6 +232,13 @@ class TradingHalted(MustStop):
     """An operator has halted trading; nothing was sent. What only reduces exposure is still allowed."""
 
     code = "trading_halted"
+
+
+class NotAllowed(MustStop):
+    """The key is not allowed to connect, or its role does not include this; nothing was done. Whoever runs the bridge can change
+    that."""
+
+    code = "not_allowed"
 
 
 class JournalDamaged(MustStop):

@@ -13,16 +13,19 @@ from random import Random
 from typing import Any
 
 from bridge import codec
+from bridge.access import Access, Allowed
 from bridge.calls import Calls
 from bridge.conditions import Identity
 from bridge.connection import Connection, State, Trigger
 from bridge.dealing import Dealing
+from bridge.entrance import CutEvents, Entrance
 from bridge.entries import Write, Written
 from bridge.errors import (
     BridgeError,
     DeadlinePassed,
     InternalError,
     MalformedMessage,
+    NotAllowed,
     Stopping,
 )
 from bridge.journalling import OpenJournal
@@ -44,7 +47,8 @@ from bridge.watch import WatchSettings
 class GatewaySettings:
     """`events` is the endpoint that clients are told; times in seconds. `grace_s` is how long after a call's deadline the
     session may take to say that it did not begin it; `stop_grace_s` how long clients may take to leave before the bridge ends;
-    `identity` the account that the configuration names; `replay_bytes` how much of what was published is kept."""
+    `identity` the account that the configuration names; `replay_bytes` how much of what was published is kept; `addresses`, where
+    there are any, the only ones from which clients with a key may connect."""
 
     software: str
     epoch: int
@@ -58,19 +62,23 @@ class GatewaySettings:
     grace_s: float = 0.25
     stop_grace_s: float = 1.0
     replay_bytes: int = 64 << 20
+    addresses: tuple[str, ...] = ()
     identity: Identity = field(default_factory=Identity)
     max_pending: int = 1_000
     max_orders: int = 5_000
     watch: WatchSettings = field(default_factory=WatchSettings)
 
 
-Action = StartSession | KillSession | OpenJournal
+Action = StartSession | KillSession | OpenJournal | CutEvents
 
 
 class Gateway:
-    """See the module. `started` is the monotonic time at which the wall clock showed `settings.wall_us`."""
+    """See the module. `started` is the monotonic time at which the wall clock showed `settings.wall_us`; with `access` only the
+    keys that it has are served."""
 
-    def __init__(self, settings: GatewaySettings, started: float, random: Random | None = None) -> None:
+    def __init__(
+        self, settings: GatewaySettings, started: float, random: Random | None = None, access: Access | None = None
+    ) -> None:
         self._settings = settings
         self._started = started
         self.replies: list[tuple[bytes, bytes]] = []
@@ -95,6 +103,7 @@ class Gateway:
         self.dealing = Dealing(self, settings.max_orders, settings.grace_s)
         self._heartbeat_at_s = started + settings.heartbeat_s
         self._reception = Reception(self, self._supervision, settings, started)
+        self.entrance = None if access is None else Entrance(self, access, settings.addresses)
 
     # ---- time ----------------------------------------------------------------------------------------------------------------
 
@@ -257,9 +266,21 @@ class Gateway:
         self._ring.trim()
         self.counters["events"] += len(events)
 
-    def receive_subscription(self, frame: bytes, now: float) -> bool:
-        """A frame from the XPUB socket. True when it is a subscription that should be put in force, or any unsubscription."""
-        return self._streams.receive(frame, now)
+    def receive_subscription(self, frame: bytes, now: float, user: str = "") -> bool:
+        """A frame from the XPUB socket, and the key of its sender, where keys are asked for. True when it is a subscription that
+        should be put in force, or any unsubscription."""
+        entrance = self.entrance
+        if entrance is None:
+            return self._streams.receive(frame, now)
+        if not entrance.may_follow(user, frame, now) or not self._streams.receive(frame, now):
+            return False
+        if frame[0]:
+            entrance.follows(user, frame[1:])
+        return True
+
+    def events_cut(self, now: float) -> None:
+        """Every connection for events is about to be cut."""
+        self._streams.cut(now)
 
     def subscriptions_applied(self, now: float) -> None:
         """The loop has put in force all subscriptions received: those who asked for the proof get it."""
@@ -267,15 +288,22 @@ class Gateway:
 
     # ---- requests ------------------------------------------------------------------------------------------------------------
 
-    def receive_request(self, routing_id: bytes, frames: list[bytes], now: float) -> None:
-        """A message from the ROUTER socket, without its routing id. Everything is answered, also what is no request."""
+    def receive_request(self, routing_id: bytes, frames: list[bytes], now: float, user: str = "") -> None:
+        """A message from the ROUTER socket, without its routing id, and the key of its sender, where keys are asked for. Everything
+        is answered, also what is no request."""
         self.counters["requests"] += 1
+        key: Allowed | None = None
         try:
             if len(frames) != 1:
                 raise MalformedMessage(
                     f"a request is one frame, not {len(frames)}", next_step="use a DEALER socket and send one frame"
                 )
             message = codec.decode_request(frames[0])
+            if self.entrance is not None:
+                key, message = self.entrance.admit(user, message, now)
+        except NotAllowed as error:
+            self.reply(routing_id, message.id, error, now)
+            return
         except BridgeError as error:
             self.counters["malformed"] += 1
             self.reply(routing_id, error.request_id or "", error, now)
@@ -284,15 +312,17 @@ class Gateway:
         if peer is not None:
             peer.requests += 1
         try:
-            self._dispatch(routing_id, message, peer, now)
+            self._dispatch(routing_id, message, peer, key, now)
         except BridgeError as error:
             self.reply(routing_id, message.id, error, now)
         except Exception as error:  # a fault of ours must not take the bridge down; it is answered and told
             self.log(f"internal error in {message.method}: {error!r}", now)
             self.reply(routing_id, message.id, InternalError(f"the bridge failed at {message.method}: {error!r}"), now)
 
-    def _dispatch(self, routing_id: bytes, message: RequestMessage, peer: Peer | None, now: float) -> None:
+    def _dispatch(self, routing_id: bytes, message: RequestMessage, peer: Peer | None, key: Allowed | None, now: float) -> None:
         request = codec.decode_params(message.method, message.params)
+        if key is not None and self.entrance is not None:
+            request = self.entrance.narrowed(key, request, now)
         answer = self._reception.answer(request, message, now)
         if answer is not None:
             self.reply(routing_id, message.id, answer, now)

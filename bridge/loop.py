@@ -15,7 +15,10 @@ from typing import Protocol
 
 import zmq
 
+from bridge.access import Allowed
 from bridge.conditions import Identity
+from bridge.doors import Doors, user_of
+from bridge.entrance import CutEvents
 from bridge.entries import Write, Written
 from bridge.errors import ConfigError
 from bridge.gateway import Gateway
@@ -24,6 +27,7 @@ from bridge.limits import Limits
 from bridge.sessions import Sessions
 from bridge.sockets import Bell
 from bridge.supervision import KillSession, StartSession
+from bridge.zap import refusal
 
 BURST = 256
 TOGETHER = 8
@@ -57,8 +61,7 @@ class Scribe(Protocol):
 
 def drive(
     gateway: Gateway,
-    requests: Socket,
-    events: Socket,
+    doors: Doors,
     sessions: Sessions,
     scribe: Scribe,
     bell: Bell,
@@ -66,37 +69,44 @@ def drive(
     stop_asked: Callable[[], bool],
     settings_changed: Callable[[], bool] = bool,
     newer_limits: Callable[[], Limits | ConfigError | None] = lambda: None,
+    newer_keys: Callable[[], tuple[Allowed, ...] | ConfigError | None] = lambda: None,
     clock: Callable[[], float] = time.monotonic,
 ) -> None:
     """Run until the gateway has finished, after `stop_asked` first answered yes. The sockets stay open. The `bell` rings when the
     scribe has something to take."""
+    requests = doors.requests
     poller = zmq.Poller()
     poller.register(requests, POLLIN)
-    poller.register(events, POLLIN)
     poller.register(bell.socket, POLLIN)
+    if doors.asked is not None:
+        poller.register(doors.asked, POLLIN)
+    drain = _drain_requests if doors.asked is None else _drain_requests_of_keys
     watched: Socket | None = None
+    events: Socket | None = None
     check_at_s = time_at_s = due_s = 0.0
-    look = partial(_look, gateway, sessions, stop_asked, settings_changed, newer_limits)
-    flush = partial(_flush, gateway, requests, events, sessions, scribe)
+    look = partial(_look, gateway, sessions, stop_asked, settings_changed, newer_limits, newer_keys)
+    flush = partial(_flush, gateway, doors, sessions, scribe)
     gateway.start(clock())
-    _act(gateway, sessions, scribe, clock())
+    _act(gateway, doors, sessions, scribe, clock())
     while not gateway.finished:
-        if sessions.link is not watched:
-            watched = _watch(poller, watched, sessions.link)
+        watched = _watch(poller, watched, sessions.link)
+        events = _watch(poller, events, doors.events)
         wait_s = min(max(due_s - clock(), 0.0), LONGEST_WAIT_S)
         ready = dict(poller.poll(int(wait_s * 1000) + (wait_s > 0)))
         now = clock()
         if ready:
             due_s = min(due_s, time_at_s)  # what came may be due soon
+        if doors.asked in ready:
+            _judge(doors, gateway, now)
         if requests in ready:
-            _drain_requests(requests, gateway, now, flush)
+            drain(requests, gateway, now, flush)
         if bell.socket in ready:
             _drain_scribe(scribe, bell, gateway, now)
             flush()
         if watched in ready:
             _drain_link(sessions, gateway, now, flush)
         if events in ready:
-            _drain_subscriptions(events, gateway, now)
+            _drain_subscriptions(doors, gateway, now)
         if now >= check_at_s:
             check_at_s = now + LONGEST_WAIT_S
             look(now)
@@ -106,7 +116,7 @@ def drive(
             due_s = gateway.next_deadline()
         if gateway.actions:
             flush()  # what is to be written before a journal is closed
-            _act(gateway, sessions, scribe, now)
+            _act(gateway, doors, sessions, scribe, now)
             due_s = now
         flush()
 
@@ -117,6 +127,7 @@ def _look(
     stop_asked: Callable[[], bool],
     settings_changed: Callable[[], bool],
     newer_limits: Callable[[], Limits | ConfigError | None],
+    newer_keys: Callable[[], tuple[Allowed, ...] | ConfigError | None],
     now: float,
 ) -> None:
     """What happens outside of the sockets."""
@@ -128,6 +139,9 @@ def _look(
     limits = newer_limits()
     if limits is not None:
         gateway.dealing.limits_changed(limits, now)
+    keys = newer_keys()
+    if keys is not None and gateway.entrance is not None:
+        gateway.entrance.changed(keys, now)
     if stop_asked():
         gateway.stop(now)
 
@@ -139,7 +153,9 @@ def _drain_scribe(scribe: Scribe, bell: Bell, gateway: Gateway, now: float) -> N
 
 
 def _watch(poller: zmq.Poller, before: Socket | None, now: Socket | None) -> Socket | None:
-    """The link of another generation is to be polled."""
+    """Another socket is to be polled: the link of another generation, or the events bound anew."""
+    if now is before:
+        return now
     if before is not None:
         poller.unregister(before)
     if now is not None:
@@ -174,18 +190,48 @@ def _drain_requests(socket: Socket, gateway: Gateway, now: float, flush: Callabl
     flush()
 
 
-def _drain_subscriptions(socket: Socket, gateway: Gateway, now: float) -> None:
+def _drain_requests_of_keys(socket: Socket, gateway: Gateway, now: float, flush: Callable[[], None]) -> None:
+    """The same where keys are asked for: the socket tells whose connection it was."""
+    for count in range(1, BURST + 1):
+        routing_id = socket.recv(NOBLOCK)
+        first = socket.recv(copy=False)
+        frames = [first.bytes]
+        while socket.getsockopt(RCVMORE):
+            frame = socket.recv()
+            if len(frames) < 8:
+                frames.append(frame)
+        gateway.receive_request(routing_id, frames, now, user_of(first))
+        if not int(socket.getsockopt(EVENTS)) & POLLIN:
+            break
+        if not count % TOGETHER:
+            flush()
+    flush()
+
+
+def _judge(doors: Doors, gateway: Gateway, now: float) -> None:
+    """Who connects is let in or not. Without an entrance nobody is."""
+    entrance = gateway.entrance
+    doors.judge(lambda frames: refusal(frames) if entrance is None else entrance.judge(frames, now))
+
+
+def _drain_subscriptions(doors: Doors, gateway: Gateway, now: float) -> None:
+    socket, keyed = doors.events, doors.asked is not None
     for _ in range(BURST):
+        user = ""
         try:
-            frame = socket.recv(NOBLOCK)
+            if keyed:
+                received = socket.recv(NOBLOCK, copy=False)
+                frame, user = received.bytes, user_of(received)
+            else:
+                frame = socket.recv(NOBLOCK)
         except zmq.Again:
             break
-        if gateway.receive_subscription(frame, now):
+        if gateway.receive_subscription(frame, now, user):
             socket.setsockopt(zmq.SUBSCRIBE if frame[0] else zmq.UNSUBSCRIBE, frame[1:])
     gateway.subscriptions_applied(now)
 
 
-def _act(gateway: Gateway, sessions: Sessions, scribe: Scribe, now: float) -> None:
+def _act(gateway: Gateway, doors: Doors, sessions: Sessions, scribe: Scribe, now: float) -> None:
     actions, gateway.actions = gateway.actions, []
     for action in actions:
         match action:
@@ -202,9 +248,14 @@ def _act(gateway: Gateway, sessions: Sessions, scribe: Scribe, now: float) -> No
                 sessions.kill(generation)
             case OpenJournal(login, server):
                 scribe.open(login, server)
+            case CutEvents():
+                try:
+                    doors.cut_events()
+                except ConfigError as error:
+                    gateway.give_up(error, now)
 
 
-def _flush(gateway: Gateway, requests: Socket, events: Socket, sessions: Sessions, scribe: Scribe) -> None:
+def _flush(gateway: Gateway, doors: Doors, sessions: Sessions, scribe: Scribe) -> None:
     if gateway.writes:
         writes, gateway.writes = gateway.writes, []
         scribe.write(writes)
@@ -216,8 +267,8 @@ def _flush(gateway: Gateway, requests: Socket, events: Socket, sessions: Session
         replies, gateway.replies = gateway.replies, []
         for routing_id, frame in replies:
             try:
-                requests.send(routing_id, MORE_NOBLOCK)
-                requests.send(frame, NOBLOCK, copy=len(frame) < LARGE_BYTES)
+                doors.requests.send(routing_id, MORE_NOBLOCK)
+                doors.requests.send(frame, NOBLOCK, copy=len(frame) < LARGE_BYTES)
             except zmq.Again:
                 gateway.counters["replies_dropped"] = gateway.counters.get("replies_dropped", 0) + 1
             except zmq.ZMQError as error:
@@ -226,6 +277,6 @@ def _flush(gateway: Gateway, requests: Socket, events: Socket, sessions: Session
                 gateway.counters["replies_unreachable"] = gateway.counters.get("replies_unreachable", 0) + 1
     if gateway.events:
         published, gateway.events = gateway.events, []
-        send = events.send
+        send = doors.events.send
         for frame in published:
             send(frame, NOBLOCK)

@@ -11,7 +11,7 @@ from bridge.replies import ClientStatus
 
 @dataclass(slots=True)
 class Peer:
-    """One client, by the id that it made for itself."""
+    """One client, by the id that it made for itself; `key_id` is the key of its connection, where keys are asked for."""
 
     client_id: str
     name: str
@@ -23,6 +23,7 @@ class Peer:
     requests: int = 0
     orders_done: int = 0
     orders_failed: int = 0
+    key_id: str = ""
 
     def status(self, now: float) -> ClientStatus:
         """As told by `status`."""
@@ -55,14 +56,14 @@ class PeerTable:
     def __len__(self) -> int:
         return len(self._by_id)
 
-    def hello(self, hello: Hello, now: float) -> Peer:
+    def hello(self, hello: Hello, now: float, key_id: str = "") -> Peer:
         """A client says who it is; counters of one that is known go on."""
         peer = self._by_id.get(hello.client_id)
         if peer is None:
             if len(self._by_id) >= self._limit:
                 silent = min(self, key=lambda peer: (peer.subscribed, peer.seen_s))
                 del self._by_id[silent.client_id]
-            peer = Peer(hello.client_id, hello.name, hello.pid, hello.host, now)
+            peer = Peer(hello.client_id, hello.name, hello.pid, hello.host, now, key_id=key_id)
             peer.subscribed = hello.client_id in self._subscriptions
             self._by_id[hello.client_id] = peer
         peer.name, peer.pid, peer.host, peer.seen_s = hello.name, hello.pid, hello.host, now

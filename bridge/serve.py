@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import FrameType
@@ -14,18 +15,23 @@ from typing import Any
 
 import zmq
 
-from bridge.config import Settings
+from bridge.access import Access
+from bridge.config import Settings, keys_folder
 from bridge.configuration import Configuration
+from bridge.doors import Doors
 from bridge.gateway import Gateway, GatewaySettings
+from bridge.key_files import own_secret
 from bridge.loop import drive
 from bridge.scribe import Scribe
 from bridge.session.settings import SessionSettings
 from bridge.sessions import Sessions
 from bridge.simulation import SimulatedTerminal
-from bridge.sockets import Bell, check_libzmq, check_loopback, events_socket, requests_socket
+from bridge.sockets import Bell, Keys, check_libzmq, is_loopback
 from bridge.terminal import Credentials
 from bridge.version import __version__
 from bridge.watch import WatchSettings
+from bridge.watched_keys import WatchedKeys
+from bridge.zap import refusal
 
 
 def serve(settings: Settings, announce: Callable[[str, str], Any], configuration: Configuration | None = None) -> None:
@@ -36,8 +42,9 @@ def serve(settings: Settings, announce: Callable[[str, str], Any], configuration
     `ConfigError` when it cannot start.
     """
     check_libzmq()
-    for endpoint in (settings.bridge.requests, settings.bridge.events):
-        check_loopback(endpoint)
+    endpoints = (settings.bridge.requests, settings.bridge.events)
+    here = [is_loopback(endpoint) for endpoint in endpoints]
+    keyed = Keyed.of(settings, needed=not all(here))
     stop = StopSignals()
     terminal: SimulatedTerminal | None = None
     own = settings.bridge.terminal == "simulator" and settings.mt5.path is None
@@ -51,11 +58,9 @@ def serve(settings: Settings, announce: Callable[[str, str], Any], configuration
         context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         if settings.bridge.session == "process":
             stack.callback(context.term)  # not with a thread that may hang in a call for ever
-        requests, requests_endpoint = requests_socket(context, settings.bridge.requests)
-        stack.callback(requests.close, 500)
-        events, events_endpoint = events_socket(context, settings.bridge.events)
-        stack.callback(events.close, 500)
-        announce(requests_endpoint, events_endpoint)
+        doors = stack.enter_context(Doors(context, *endpoints, None if keyed is None else keyed.own))
+        doors.prove_closed(refusal)
+        announce(doors.requests_endpoint, doors.events_endpoint)
         if own:
             terminal = SimulatedTerminal()
             stack.callback(terminal.close)
@@ -63,7 +68,7 @@ def serve(settings: Settings, announce: Callable[[str, str], Any], configuration
         stack.callback(bell.close)
         scribe = Scribe(folder, bell.ring, keep_days=settings.bridge.journal_keep_days)
         stack.callback(scribe.close)
-        gateway = _gateway(settings, events_endpoint)
+        gateway = _gateway(settings, doors.events_endpoint, None if keyed is None else Access(keyed.watched.keys))
         sessions = Sessions(
             context,
             SessionSettings(endpoint="", token="", terminal=settings.bridge.terminal),
@@ -75,12 +80,31 @@ def serve(settings: Settings, announce: Callable[[str, str], Any], configuration
         if configuration is not None:
             gateway.dealing.limits_changed(configuration.limits, time.monotonic())
             outside |= {"settings_changed": configuration.changed, "newer_limits": configuration.newer_limits}
-        drive(gateway, requests, events, sessions, scribe, bell, **outside)
+        if keyed is not None:
+            outside["newer_keys"] = keyed.watched.newer
+        drive(gateway, doors, sessions, scribe, bell, **outside)
         if gateway.failure is not None:
             raise gateway.failure
 
 
-def _gateway(settings: Settings, events_endpoint: str) -> Gateway:
+@dataclass(frozen=True, slots=True)
+class Keyed:
+    """The bridge's own key, and the list of those that are allowed."""
+
+    own: Keys
+    watched: WatchedKeys
+
+    @classmethod
+    def of(cls, settings: Settings, *, needed: bool) -> Keyed | None:
+        """None where nobody has to have a key. Raises `ConfigError`."""
+        if not needed and not settings.bridge.require_keys:
+            return None
+        home = keys_folder(None if settings.bridge.keys is None else Path(settings.bridge.keys))
+        secret = own_secret(home)
+        return cls(Keys(secret.public.encode(), secret.secret.encode()), WatchedKeys(home))
+
+
+def _gateway(settings: Settings, events_endpoint: str, access: Access | None) -> Gateway:
     wall_us = time.time_ns() // 1000
     return Gateway(
         GatewaySettings(
@@ -90,9 +114,11 @@ def _gateway(settings: Settings, events_endpoint: str) -> Gateway:
             events=events_endpoint,
             stop_grace_s=settings.bridge.grace_s,
             replay_bytes=settings.bridge.replay_mib << 20,
+            addresses=settings.bridge.addresses,
             watch=WatchSettings(restarts_per_hour=settings.bridge.restarts_per_hour),
         ),
         started=time.monotonic(),
+        access=access,
     )
 
 

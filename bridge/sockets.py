@@ -10,6 +10,7 @@ import zmq
 
 from bridge.codec import MAX_REQUEST_BYTES
 from bridge.errors import ConfigError
+from bridge.zap import DOMAIN
 
 _ENDPOINT = re.compile(r"tcp://(?P<host>[0-9A-Za-z.*_-]+|\[[0-9A-Za-z:.%]+\]):(?P<port>[0-9]{1,5}|\*)")
 """Exact, for libzmq binds to what it makes of a text: to `127.0.0.1:99999` as well, at port 34463."""
@@ -38,18 +39,14 @@ def check_libzmq() -> str:
     return zmq.zmq_version()
 
 
-def check_loopback(endpoint: str) -> None:
-    """Raises `ConfigError` for an endpoint that others than this machine could reach, or that is none at all."""
+def is_loopback(endpoint: str) -> bool:
+    """Whether an endpoint can be reached from this machine alone. Raises `ConfigError` for one that is none."""
     found = _ENDPOINT.fullmatch(endpoint)
     if found is None or (found["port"] != "*" and int(found["port"]) > 65_535):
         raise ConfigError(
             f"not an endpoint: {endpoint!r}", next_step="write it as tcp://127.0.0.1:5555, or with port 0 for any free one"
         )
-    if found["host"] not in ("127.0.0.1", "localhost"):
-        raise ConfigError(
-            f"{endpoint} can be reached from other machines, and the bridge has no keys to tell friend from foe",
-            next_step="bind to tcp://127.0.0.1:PORT",
-        )
+    return found["host"] in ("127.0.0.1", "localhost")
 
 
 def _bind(socket: zmq.Socket[bytes], endpoint: str, what: str) -> str:
@@ -73,23 +70,39 @@ def _harden(socket: zmq.Socket[bytes], *, largest: int) -> None:
     socket.set(zmq.HEARTBEAT_TTL, 3_000)
 
 
-def requests_socket(context: zmq.Context[zmq.Socket[bytes]], endpoint: str) -> tuple[zmq.Socket[bytes], str]:
+def _lock(socket: zmq.Socket[bytes], keys: Keys | None) -> None:
+    """Encryption, and a question about every key. The domain and its enforcement belong together: without either libzmq asks nobody
+    and lets everybody in."""
+    if keys is not None:
+        socket.set(zmq.CURVE_SERVER, 1)
+        socket.set(zmq.CURVE_SECRETKEY, keys.secret)
+        socket.set(zmq.ZAP_DOMAIN, DOMAIN)
+        socket.set(zmq.ZAP_ENFORCE_DOMAIN, 1)
+
+
+def requests_socket(
+    context: zmq.Context[zmq.Socket[bytes]], endpoint: str, keys: Keys | None = None
+) -> tuple[zmq.Socket[bytes], str]:
     """The bound ROUTER and its endpoint. The receiving high-water mark is small: flooding clients wait in their own memory."""
     socket = context.socket(zmq.ROUTER)
     _harden(socket, largest=MAX_REQUEST_BYTES)
     socket.set(zmq.RCVHWM, 50)
     socket.set(zmq.SNDHWM, 1_000)
     socket.set(zmq.ROUTER_MANDATORY, 1)
+    _lock(socket, keys)
     socket.set(zmq.LINGER, 500)
     return socket, _bind(socket, endpoint, "requests")
 
 
-def events_socket(context: zmq.Context[zmq.Socket[bytes]], endpoint: str) -> tuple[zmq.Socket[bytes], str]:
+def events_socket(
+    context: zmq.Context[zmq.Socket[bytes]], endpoint: str, keys: Keys | None = None
+) -> tuple[zmq.Socket[bytes], str]:
     """The bound XPUB and its endpoint; manual, so that every subscription passes through the gateway."""
     socket = context.socket(zmq.XPUB)
     _harden(socket, largest=1_024)
     socket.set(zmq.SNDHWM, 100_000)
     socket.set(zmq.XPUB_MANUAL, 1)
+    _lock(socket, keys)
     socket.set(zmq.LINGER, 500)
     return socket, _bind(socket, endpoint, "events")
 

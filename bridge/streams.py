@@ -56,6 +56,12 @@ class Streams:
             self.start(topic)
         return True
 
+    def cut(self, now: float) -> None:
+        """Every connection for events was cut: nobody subscribes to anything."""
+        for topic in list(self._topics):
+            for _ in range(topic.subscribers):
+                self.receive(b"\0" + topic.prefix, now)
+
     def applied(self, now: float) -> None:
         """The loop has put in force all subscriptions received: those who asked for the proof get it."""
         if not self._proofs:

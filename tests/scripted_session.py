@@ -15,6 +15,7 @@ from typing import Any, TypeVar, get_type_hints
 from msgspec import Raw
 
 from bridge import codec
+from bridge.access import Access
 from bridge.errors import BridgeError, NotConnected
 from bridge.gateway import Action, Gateway, GatewaySettings
 from bridge.journalling import OpenJournal
@@ -71,12 +72,12 @@ def health(*, connected: bool = True, quote: tuple[str, int] | None = None, **ch
 class Bench:
     """A gateway with its surroundings; `said` is what it told the session, `replies`, `events` and `actions` what else it did."""
 
-    def __init__(self, scribe: FakeScribe | None = None, **changes: Any) -> None:
+    def __init__(self, scribe: FakeScribe | None = None, access: Access | None = None, **changes: Any) -> None:
         self.now = 0.0
         self.scribe = scribe or FakeScribe()
         settings: dict[str, Any] = {"software": "1.0", "epoch": EPOCH, "wall_us": WALL_US, "events": "tcp://127.0.0.1:2"}
         settings |= {"grace_s": 0.0} | changes
-        self.gateway = Gateway(GatewaySettings(**settings), 0.0, Random(7))
+        self.gateway = Gateway(GatewaySettings(**settings), 0.0, Random(7), access)
         self.said: list[link.ToSession] = []
         self.replies: list[tuple[bytes, ReplyMessage]] = []
         self.events: list[codec.Event] = []

@@ -18,6 +18,7 @@ VALUES: dict[str, tuple[Any, Any, Any, Any]] = {
     "MT5_PATH": ("a1", "a2", "a3", "a4"), "MT5_TIMEOUT_MS": (1_000, 2_000, 3_000, 4_000),
     "MT5_PORTABLE": (True, False, True, False),
     "MT5BRIDGE_JOURNAL": ("j1", "j2", "j3", "j4"),
+    "MT5BRIDGE_KEYS": ("k1", "k2", "k3", "k4"),
     "MT5BRIDGE_ENDPOINT": ("tcp://127.0.0.1:1", "tcp://127.0.0.1:2", "tcp://127.0.0.1:3", "tcp://127.0.0.1:4"),
 }  # fmt: skip
 """For each variable: its value in the flags, the environment, `.env` and the file."""

@@ -18,7 +18,7 @@ SOURCES = {
 }
 ZMQ = {
     "bridge.sockets", "bridge.loop", "bridge.sessions", "bridge.serve", "bridge.session.host", "bridge.session.child",
-    "clients.sockets", "clients.driver",
+    "bridge.doors", "bridge.key_files", "clients.sockets", "clients.driver", "clients.async_driver", "clients.peer",
 }  # fmt: skip
 """The only modules with sockets."""
 SHARED = {"messages", "replies", "records", "trading", "ticks", "codec", "errors", "version", "mt5api"}

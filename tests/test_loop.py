@@ -12,12 +12,13 @@ import zmq
 from msgspec import Raw
 
 from bridge import codec
+from bridge.doors import Doors
 from bridge.errors import ConfigError
 from bridge.gateway import Gateway, GatewaySettings
 from bridge.loop import LARGE_BYTES, drive
 from bridge.messages import GetAccount, Ping
 from bridge.session import link
-from bridge.sockets import Bell, events_socket, requests_socket
+from bridge.sockets import Bell
 from bridge.terminal import Credentials
 from bridge.watch import WatchSettings
 from tests.fake_scribe import FakeScribe
@@ -73,8 +74,7 @@ class Rig:
     """A driven gateway and a client's sockets."""
 
     def __init__(self, context: zmq.Context[Socket], *wrong: ConfigError) -> None:
-        requests, requests_endpoint = requests_socket(context, "tcp://127.0.0.1:*")
-        events, events_endpoint = events_socket(context, "tcp://127.0.0.1:*")
+        doors = Doors(context, "tcp://127.0.0.1:*", "tcp://127.0.0.1:*")
         self.stop = threading.Event()
         settings = GatewaySettings(
             software="test", epoch=5, wall_us=time.time_ns() // 1000, heartbeat_s=0.1, watch=WatchSettings(stop_s=0.2)
@@ -84,15 +84,15 @@ class Rig:
         self.sessions.wrong += wrong
         self.changed = threading.Event()
         self.bell = Bell(context)
-        arguments = (self.gateway, requests, events, self.sessions, FakeScribe(self.bell.ring), self.bell)
+        arguments = (self.gateway, doors, self.sessions, FakeScribe(self.bell.ring), self.bell)
         asked = {"stop_asked": self.stop.is_set, "settings_changed": self.changed.is_set}
         self.thread = threading.Thread(target=drive, args=arguments, kwargs=asked)
         self.thread.start()
         self.dealer = context.socket(zmq.DEALER)
-        self.dealer.connect(requests_endpoint)
+        self.dealer.connect(doors.requests_endpoint)
         self.sub = context.socket(zmq.SUB)
-        self.sub.connect(events_endpoint)
-        self.sockets = [requests, events, self.dealer, self.sub, self.bell.socket, self.bell._other]
+        self.sub.connect(doors.events_endpoint)
+        self.sockets = [doors.requests, doors.events, self.dealer, self.sub, self.bell.socket, self.bell._other]
 
     def ask(self, *frames: bytes) -> bytes:
         """A request and its reply."""

@@ -245,8 +245,12 @@ def test_a_port_in_use_is_one_clear_line(bridge: Served) -> None:
     assert "--requests" in said
 
 
-def test_other_than_loopback_is_refused() -> None:
-    assert "tcp://0.0.0.0:5555" in refused("--requests", "tcp://0.0.0.0:5555")
+def test_other_than_loopback_needs_keys(tmp_path: Any) -> None:
+    (tmp_path / "allowed.toml").write_text("[[key")
+    (tmp_path / "allowed.toml").chmod(0o600)
+    assert "allowed.toml" in refused("--requests", "tcp://0.0.0.0:*", MT5BRIDGE_KEYS=str(tmp_path))
+    (tmp_path / "server.key").chmod(0o644)
+    assert "others can read" in refused("--requests", "tcp://0.0.0.0:*", MT5BRIDGE_KEYS=str(tmp_path))
 
 
 def test_unreadable_settings_are_one_clear_line(tmp_path: Any) -> None:

@@ -24,7 +24,7 @@ from bridge.messages import FOREIGN, GetStatus, Hello, ReplyMessage, Request
 from bridge.replies import ConnectionState, Status, TradeEvent
 from bridge.session import link
 from bridge.session.core import Session
-from bridge.supervision import StartSession
+from bridge.supervision import KillSession, StartSession
 from bridge.terminal import Credentials
 from tests.fake_scribe import FakeScribe
 from tests.week_world import WeekTerminal, World
@@ -222,7 +222,7 @@ class Rig:
             self.process = Process(self, action.generation)
         elif isinstance(action, OpenJournal):
             self.scribe.open(action.login, action.server)
-        elif self.process is not None and self.process.generation == action.generation:
+        elif isinstance(action, KillSession) and self.process is not None and self.process.generation == action.generation:
             self.kills.append((self.now, action.reason))
             self.process.alive = False
             self.process = None
