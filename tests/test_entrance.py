@@ -131,7 +131,7 @@ def test_a_list_that_cannot_be_read_changes_nothing(gate: Gate) -> None:
     gate.gateway.entrance.changed(ConfigError("allowed.toml is not TOML", next_step="mend it"), gate.now)
     gate.take()
     assert isinstance(gate.asks(ALICE, Ping()), Pong)
-    assert "stays as it was" in gate.bodies("log")[-1]["message"]
+    assert "stays as it was" in gate.bodies("log")[-1].message
 
 
 def test_a_monitor_gets_no_events_of_the_account_and_ends_nobodys(gate: Gate) -> None:
