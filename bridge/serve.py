@@ -20,6 +20,7 @@ from bridge.config import Settings, keys_folder
 from bridge.configuration import Configuration
 from bridge.doors import Doors
 from bridge.gateway import Gateway, GatewaySettings
+from bridge.handles import raise_limit
 from bridge.key_files import own_secret
 from bridge.loop import drive
 from bridge.scribe import Scribe
@@ -42,6 +43,7 @@ def serve(settings: Settings, announce: Callable[[str, str], Any], configuration
     `ConfigError` when it cannot start.
     """
     check_libzmq()
+    raise_limit()
     endpoints = (settings.bridge.requests, settings.bridge.events)
     here = [is_loopback(endpoint) for endpoint in endpoints]
     keyed = Keyed.of(settings, needed=not all(here))
