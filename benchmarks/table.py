@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import partial
 
 from benchmarks import (
+    aio,
     batches,
     burst,
     cached,
@@ -43,6 +44,11 @@ BENCHMARKS: tuple[Benchmark, ...] = (
         name="requests", group="requests", what=f"order_check, one after the other, {requests.PATH}",
         ours=requests.ours, reference=requests.reference,
         better="lower", unit="µs p50", target=1.6, stretch=1.3,
+    ),
+    Benchmark(
+        name="aio", group="aio", what=f"order_check, one after the other, {aio.PATH}",
+        ours=aio.ours, reference=aio.reference,
+        better="lower", unit="µs p50", target=2.0, stretch=1.6,
     ),
     Benchmark(
         name="cached", group="cached", what=f"last tick of a streamed symbol, {cached.PATH}",
@@ -158,7 +164,7 @@ LONG: frozenset[str] = frozenset({"frozen", "orders-clients", "memory-10", "memo
 """Rows that take minutes: without `--quick` they run only by name."""
 QUICK_ONES: frozenset[str] = frozenset(
     {
-        "ticks", "batches-100", "batches-1000", "requests", "cached", "pipelined", "history-bars", "fanout-32",
+        "ticks", "batches-100", "batches-1000", "requests", "aio", "cached", "pipelined", "history-bars", "fanout-32",
         "simulator-m1", "simulator-ticks", "simulator-d1", "simulator-calls", "frozen",
     }
 )  # fmt: skip

@@ -28,6 +28,7 @@ from bridge.key_files import (
     write_allowed,
     write_secret,
 )
+from bridge.options import json_option
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -35,7 +36,6 @@ folder_option: Callable[[F], F] = click.option(
     "--keys", "folder", type=click.Path(path_type=Path, file_okay=False), metavar="FOLDER",
     help="Where the keys are [MT5BRIDGE_KEYS, a folder of this user].",
 )  # fmt: skip
-json_option: Callable[[F], F] = click.option("--json", "as_json", is_flag=True, help="One JSON object on standard output.")
 
 
 @click.group()

@@ -17,6 +17,7 @@ import click
 
 from bridge.errors import ConfigError, JournalUnavailable
 from bridge.messages import MAX_ENTRIES
+from bridge.options import endpoint_option
 from bridge.replies import JournalEntry
 from bridge.trading import TradeRequest
 
@@ -32,7 +33,7 @@ _TYPES = ("buy", "sell", "buy_limit", "sell_limit", "buy_stop", "sell_stop", "bu
 @click.option("--since", metavar="AGE|TIME", help="Only orders from then on: 30m, 12h, 2d, 1w ago, or an ISO time (UTC).")
 @click.option("--unknown", is_flag=True, help="Only those without a final outcome; exit code 1 if there are any.")
 @click.option("--count", type=click.IntRange(1, MAX_ENTRIES), default=100, show_default=True, metavar="N", help="The newest N.")
-@click.option("--endpoint", metavar="ENDPOINT", help="Requests endpoint of the bridge [MT5BRIDGE_ENDPOINT, tcp://127.0.0.1:5555].")
+@endpoint_option
 @click.option("--file", type=click.Path(path_type=Path, dir_okay=False), help="The journal of a bridge that does not run.")
 @click.option("--config", type=click.Path(path_type=Path, dir_okay=False), help="TOML file that says where the journals are.")
 @click.option("--salvage", is_flag=True, help="Keep a damaged journal under another name, and go on with what is intact of it.")

@@ -116,6 +116,7 @@ def link_socket(context: zmq.Context[zmq.Socket[bytes]], endpoint: str, keys: Ke
     if keys is not None:
         socket.set(zmq.CURVE_SERVER, 1)
         socket.set(zmq.CURVE_SECRETKEY, keys.secret)
+        socket.set(zmq.ZAP_ENFORCE_DOMAIN, 1)  # and no domain: who knows this key has it from us, and nobody is asked
     return socket, _bind(socket, endpoint, "session")
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from bridge.errors import BridgeError
+from bridge.options import endpoint_option, json_option
 from bridge.replies import LimitsInForce, OrderOutcome, TradingState
 
 if TYPE_CHECKING:
@@ -20,11 +21,6 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 ROUNDS = 3
 """How often is looked for something open: what is filled while the first round runs is found by the second."""
-
-endpoint_option: Callable[[F], F] = click.option(
-    "--endpoint", metavar="ENDPOINT", help="Requests endpoint of the bridge [MT5BRIDGE_ENDPOINT, tcp://127.0.0.1:5555]."
-)
-json_option: Callable[[F], F] = click.option("--json", "as_json", is_flag=True, help="One JSON object on standard output.")
 
 
 @click.command()

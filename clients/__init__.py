@@ -28,11 +28,14 @@ from bridge.errors import (
     WrongProtocol,
 )
 from bridge.trading import TradeRequest
+from clients.aio import AsyncClient
 from clients.blocking import Client
 from clients.bulk import BulkReport
-from clients.subscription import Subscription
+from clients.subscription import AsyncSubscription, Subscription
 
 __all__ = [
+    "AsyncClient",
+    "AsyncSubscription",
     "BridgeError",
     "BridgeUnreachable",
     "BulkReport",

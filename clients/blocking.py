@@ -2,67 +2,49 @@
 
 from __future__ import annotations
 
-import os
 import socket
-import time
 from collections.abc import Callable
-from dataclasses import replace
-from datetime import datetime
 from enum import Enum
+from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Final, Self, TypeVar, Unpack, overload
+from typing import Any, Final, Self, TypeVar, Unpack, overload
 
 from bridge.errors import BridgeUnreachable, InvalidParameters, NotConnected, TimedOut
-from bridge.messages import (
-    GetConnectionHistory,
-    GetLimits,
-    GetStatus,
-    Halt,
-    Ping,
-    Reconnect,
-    Request,
-    Resume,
-)
-from bridge.replies import ClockOffset, ConnectionState, LimitsInForce, OrderOutcome, Pong, Status, TradingState
-from clients import bulk, changes, history, holdings, market
+from bridge.messages import GetStatus, Ping, Request
+from bridge.replies import OrderOutcome, Status
+from clients import bulk, changes, downloads, holdings, market, service
 from clients import orders as trading
 from clients.arrays import Arrays
 from clients.changes import ClosingTerms
 from clients.driver import Driver
-from clients.history import Moment
-from clients.moments import server_span
-from clients.parts import Progress
-from clients.server_time import MeasuredTime, ServerTime, as_datetime, server_time
-from clients.session import Counters
-from clients.sockets import default_endpoint
+from clients.knowledge import PROBE_S, Knowledge
+from clients.lock import lock_of
+from clients.parts import Download, fetch
 from clients.streams import QUEUE_LIMIT
 from clients.subscription import Subscription
-from clients.tasks import Ask, Steps, run, task
-
-if TYPE_CHECKING:
-    import pandas as pd
+from clients.tasks import Ask, Steps, download, run, task
 
 R = TypeVar("R")
 
 
-class _Nothing(Enum):
+class Nothing(Enum):
+    """Stands for an argument that was not given, where None says something."""
+
     NOTHING = 0
 
 
-_NOTHING: Final = _Nothing.NOTHING
-PROBE_S = 2.0
-"""Longest wait of `is_connected`."""
+NOTHING: Final = Nothing.NOTHING
 
 
-class Client:
+class Client(Knowledge):
     """A connection to a bridge, for one thread.
 
     Every method raises `BridgeError` or one of its subclasses; their branch says what to do (`bridge.errors`). Times are the trade
-    server's (`clients.history.Moment`), unless `utc` is given; volumes are in lots. `timeout_s` bounds each request; an order that
-    stays without an answer for that long raises `OutcomeUnknown` and is never sent again by itself.
+    server's (`clients.history.Moment`), unless `utc` is given; volumes are in lots. `timeout_s` bounds each request (`within` makes
+    it another one); an order that stays without an answer for that long raises `OutcomeUnknown` and is never sent again by itself.
     """
 
-    _measured: tuple[ClockOffset, MeasuredTime] | None = None
+    _driver: Driver
 
     def __init__(
         self,
@@ -71,17 +53,20 @@ class Client:
         name: str | None = None,
         timeout_s: float = 10.0,
         on_turn: Callable[[], None] | None = None,
+        key: str | Path | None = None,
+        server_key: str | None = None,
     ) -> None:
         """Connect. `endpoint` is that of the bridge's requests; without one, `MT5BRIDGE_ENDPOINT` or `tcp://127.0.0.1:5555`.
 
+        `key` is the file of this client's key and `server_key` the bridge's public key, where it asks for keys (`clients.lock`).
         `name` is shown by the bridge's monitor. `on_turn` is called at least every 0.2 s while the client waits, and may raise to
         end the wait. Raises `BridgeUnreachable` when no bridge answers within `timeout_s`, `ConfigError` for an endpoint that is
-        none.
+        none and keys that are none, `WrongProtocol` for a bridge of another protocol, `NotAllowed` for one that lets nobody in with
+        this key.
         """
-        self.endpoint = endpoint or default_endpoint()
-        self.name = (name or f"python-{os.getpid()}")[:64]
-        self.timeout_s = timeout_s
-        self._driver = Driver(self.endpoint, self.name, socket.gethostname()[:64], timeout_s, on_turn)
+        super().__init__(endpoint, name, timeout_s)
+        lock = lock_of(key, server_key)
+        self._driver = Driver(self.endpoint, self.name, socket.gethostname()[:64], timeout_s, on_turn, lock=lock)
 
     def call(
         self,
@@ -102,6 +87,10 @@ class Client:
         """Go through a task of several requests (`clients.tasks`)."""
         return run(steps, self._ask)
 
+    def fetch(self, download: Download[R]) -> R:
+        """Go through a download of several parts at a time (`clients.parts`)."""
+        return fetch(self._driver, download, self.timeout_s)
+
     def _ask(self, ask: Ask) -> Any:
         return self.call(ask.request, timeout_s=ask.timeout_s, request_id=ask.request_id, valid_for_s=ask.valid_for_s)
 
@@ -113,40 +102,12 @@ class Client:
 
     # ---- the bridge --------------------------------------------------------------------------------------------------------------
 
-    def ping(self) -> Pong:
-        """Is the bridge alive, and how old is its knowledge?"""
-        return self.call(Ping())
+    ping, connection, connection_history = task(service.ping), task(service.connection), task(service.connection_history)
+    reconnect, halt, resume, limits = task(service.reconnect), task(service.halt), task(service.resume), task(service.limits)
 
     def status(self) -> Status:
         """Everything that the bridge knows of itself, its clients and its topics; the last of `links` is this client's own."""
-        status = self.call(GetStatus())  # which also takes in the events that were waiting
-        return replace(status, links=(*status.links, self._driver.session.link_status(time.monotonic())))
-
-    def connection(self) -> ConnectionState:
-        """Where the bridge's session with the terminal stands."""
-        return self.status().connection
-
-    def connection_history(self, count: int = 100) -> tuple[ConnectionState, ...]:
-        """The newest `count` states that the bridge has published, oldest first, with their causes; it keeps 1,000."""
-        return self.call(GetConnectionHistory(count)).states
-
-    def reconnect(self) -> ConnectionState:
-        """Have the bridge read its configuration again, replace its session and attach anew, for every client: what ends `refused`
-        and `suspended`, and accepts another account. Returns at once, with the state that this led to."""
-        return self.call(Reconnect())
-
-    def halt(self, reason: str = "") -> TradingState:
-        """The kill switch, for every client: no order is sent any more that does more than reduce exposure, until `resume`, also
-        after a restart of the bridge. Positions and pending orders stay as they are."""
-        return self.call(Halt(reason))
-
-    def resume(self) -> TradingState:
-        """Trade on after `halt`."""
-        return self.call(Resume())
-
-    def limits(self, name: str | None = None) -> LimitsInForce:
-        """The limits on orders that hold for this client, or for one of another name."""
-        return self.call(GetLimits(name))
+        return self._with_own_link(self.call(GetStatus()))
 
     @property
     def is_connected(self) -> bool:
@@ -155,50 +116,6 @@ class Client:
             return self.call(Ping(), timeout_s=min(self.timeout_s, PROBE_S)).state == "connected"
         except (BridgeUnreachable, NotConnected, TimedOut):
             return False
-
-    @property
-    def is_silent(self) -> bool:
-        """Whether no heartbeat of the bridge has come for three periods. Looks only at what was received."""
-        return self._driver.session.is_silent(time.monotonic())
-
-    @property
-    def known_connection(self) -> ConnectionState | None:
-        """Where the bridge's session with the terminal stood, by the last event that was received; `connection` asks."""
-        return self._driver.session.connection
-
-    @property
-    def counters(self) -> Counters:
-        """What went wrong without being an error of a call."""
-        return self._driver.session.counters
-
-    def bridge_msc(self) -> int:
-        """The bridge's clock now, in milliseconds since 1970-01-01 UTC, as far as it is known here."""
-        return self._driver.session.clock.bridge_msc(time.monotonic()) or 0
-
-    # ---- time --------------------------------------------------------------------------------------------------------------------
-
-    @property
-    def clock(self) -> ClockOffset:
-        """How far the trade server's clock is ahead of UTC, by the last `connection` event that was received. One comes when the
-        offset or its confidence changes; `status().connection.clock` has the newest measurement."""
-        return self._driver.session.server_clock
-
-    def utc(self, server_time: Moment, zone: str | None = None) -> datetime:
-        """UTC at a time of the server's clock, as in `bridge.utc(tick.time_msc / 1000)`; exact to the millisecond.
-
-        By the offset that was measured last, also when its confidence is only `low` (`clock`); or by a `zone` that you name, as
-        for `rates`. Raises `TryAgain` while the offset is not known, and `InvalidParameters` for a time before the last change of
-        daylight saving, for which a measured offset may not hold (`clients.server_time`).
-        """
-        return as_datetime(self._server_time(zone or True).utc_msc(history.server_msc(server_time, "server_time")))
-
-    def _server_time(self, utc: bool | str) -> ServerTime:
-        clock = self.clock
-        if isinstance(utc, str):
-            return server_time(clock, utc)
-        if self._measured is None or self._measured[0] is not clock:
-            self._measured = clock, MeasuredTime(clock)
-        return self._measured[1]
 
     # ---- events ------------------------------------------------------------------------------------------------------------------
 
@@ -215,61 +132,12 @@ class Client:
 
     account, terminal = task(holdings.account), task(market.terminal)
     symbols, symbol, find_symbol, tick = task(market.symbols), task(market.symbol), task(market.find_symbol), task(market.tick)
-
-    def rates(
-        self,
-        symbol: str,
-        timeframe: str,
-        count: int | None = None,
-        start: int = 0,
-        date_from: Moment | None = None,
-        date_to: Moment | None = None,
-        *,
-        utc: bool | str = False,
-        progress: Progress | None = None,
-    ) -> pd.DataFrame:
-        """Bars as a DataFrame (`clients.tables.rates_frame`), any number; which ones: see `clients.history.rates_parts`.
-
-        Without rows (but with its columns) it says that the terminal has nothing there: what failed is raised. `progress(rows,
-        fraction)` is called as the parts come (`clients.parts.Progress`); what it raises ends the download.
-
-        Index and dates are server time. With `utc=True` both are UTC, by the one offset that was measured last: it is not applied
-        to anything before the last change of daylight saving, where it may be an hour wrong; `InvalidParameters` is raised then.
-        With `utc="America/New_York+7"` they are UTC by the zone, and the hours to add, that you say the server's clock has had all
-        the time; this is refused when the measured offset contradicts it. Raises `TryAgain` while an offset is needed and not
-        known. Bars of a day open at the server's midnight, whatever time of UTC that is.
-        """
-        told = self._server_time(utc) if utc else None
-        span = server_span(date_from, date_to, self.bridge_msc(), told)
-        chunks = self.arrays.fetch(history.rates_parts(symbol, timeframe, count, start, *span, progress=progress))
-        from clients.tables import in_utc, rates_frame  # noqa: PLC0415 - pandas only when it is needed
-
-        return rates_frame(chunks) if told is None else in_utc(rates_frame(chunks), told)
-
-    def ticks(
-        self,
-        symbol: str,
-        date_from: Moment,
-        date_to: Moment | None = None,
-        count: int | None = None,
-        kind: history.Kind = "all",
-        *,
-        utc: bool | str = False,
-        progress: Progress | None = None,
-    ) -> pd.DataFrame:
-        """Ticks as a DataFrame (`clients.tables.ticks_frame`), any number; which ones: see `clients.history.ticks_parts`. Index and
-        dates are server time, or with `utc` UTC as for `rates`, and `progress` and what is empty as there."""
-        told = self._server_time(utc) if utc else None
-        span = server_span(date_from, date_to, self.bridge_msc(), told)
-        chunks = self.arrays.fetch(history.ticks_parts(symbol, *span, count, kind, progress=progress))
-        from clients.tables import in_utc, ticks_frame  # noqa: PLC0415 - pandas only when it is needed
-
-        return ticks_frame(chunks) if told is None else in_utc(ticks_frame(chunks), told)
+    rates, ticks = download(downloads.rates), download(downloads.ticks)
 
     @property
     def arrays(self) -> Arrays:
         """`rates` and `ticks` as numpy arrays of the terminal's own records."""
-        return Arrays(self.timeout_s, self._driver, self.bridge_msc)
+        return Arrays(self)
 
     # ---- what is in the account --------------------------------------------------------------------------------------------------
 
@@ -295,10 +163,10 @@ class Client:
     def close(self, ticket: int, volume: float | None = None, **terms: Unpack[ClosingTerms]) -> OrderOutcome: ...
 
     def close(
-        self, ticket: int | _Nothing = _NOTHING, volume: float | None = None, **terms: Unpack[ClosingTerms]
+        self, ticket: int | Nothing = NOTHING, volume: float | None = None, **terms: Unpack[ClosingTerms]
     ) -> OrderOutcome | None:
         """With a ticket: close that position, all of it or `volume` of it. Without: end this client (what `with` does)."""
-        if ticket is not _NOTHING:
+        if ticket is not NOTHING:
             return self.do(changes.close(ticket, volume, **terms))
         if volume is not None or terms:
             raise InvalidParameters("terms of a closing were given, but no ticket", field="ticket", rule="ticket", nearest=None)

@@ -13,21 +13,53 @@ from uuid import uuid4
 
 import zmq
 
-from bridge.errors import CallError, TimedOut
+from bridge.errors import BridgeUnreachable, CallError, TimedOut
 from bridge.messages import Hello, Request
-from clients.calls import Call, unreachable
+from bridge.replies import Welcome
+from clients.abandoned import Abandoned
+from clients.calls import Call
+from clients.lock import Lock
 from clients.session import ClientSession
 from clients.sockets import NOBLOCK, POLLIN, QUICK_MS, Sockets
 from clients.streams import Feed
 
 R = TypeVar("R")
 
+__all__ = ["BURST", "BURST_BYTES", "GOODBYE_S", "Driver", "begin", "begun", "new_session", "result_of"]
 BURST = 256
 BURST_BYTES = 262_144
 """Events received in one step, and their size, so that a flood does not keep a request waiting."""
 LONGEST_WAIT_S = 0.2
 """A longer wait could not be interrupted with Ctrl-C on Windows."""
 GOODBYE_S = 0.3
+
+
+def new_session(endpoint: str, name: str, host: str, client_id: str | None = None) -> ClientSession:
+    """The session of a client of this process, whose ids never repeat."""
+    hello = Hello(name, client_id=client_id or uuid4().hex, pid=os.getpid(), host=host)
+    prefix, numbers = uuid4().hex, count(1)
+    return ClientSession(endpoint, hello, new_id=lambda: f"{prefix}.{next(numbers)}")
+
+
+def begun(call: Call[Welcome], sockets: Sockets) -> bool:
+    """Whether it is known what becomes of a hello."""
+    return call.done or sockets.refused
+
+
+def begin(call: Call[Welcome], sockets: Sockets, timeout_s: float) -> None:
+    """Begin after a hello. Raises why that is not possible."""
+    if not call.done or isinstance(call.error, BridgeUnreachable | TimedOut):
+        raise sockets.turned_away or sockets.peer.error(sockets.endpoint, timeout_s)
+    call.result()
+    if sockets.lock is None:
+        sockets.peer.close()
+
+
+def result_of(call: Call[R], sockets: Sockets) -> R:
+    """The result of a call that is done. Raises its error; where the bridge lets nobody in with what this client has, that one."""
+    if isinstance(call.error, BridgeUnreachable) and sockets.turned_away is not None:
+        raise sockets.turned_away from call.error
+    return call.result()
 
 
 class Driver:
@@ -41,23 +73,21 @@ class Driver:
         timeout_s: float,
         on_turn: Callable[[], None] | None,
         client_id: str | None = None,
+        lock: Lock | None = None,
     ) -> None:
-        """Connect and say hello. Raises `BridgeUnreachable`, `ConfigError`, `WrongProtocol`."""
+        """Connect and say hello. Raises `BridgeUnreachable`, `ConfigError`, `WrongProtocol`, `NotAllowed`."""
         self._on_turn = on_turn
         self._thread = threading.get_ident()
         self._pid = os.getpid()
         self._closed = False
         self._stepped_s = 0.0
-        hello = Hello(name, client_id=client_id or uuid4().hex, pid=self._pid, host=host)
-        prefix, numbers = uuid4().hex, count(1)
-        self.session = ClientSession(endpoint, hello, new_id=lambda: f"{prefix}.{next(numbers)}")
-        self._sockets = Sockets(endpoint)
+        self.session = new_session(endpoint, name, host, client_id)
+        self.abandoned = Abandoned()
+        self._sockets = Sockets(endpoint, lock)
         try:
             call = self.session.start(time.monotonic(), timeout_s)
-            self.run(lambda: call.done)
-            if isinstance(call.error, TimedOut):
-                raise unreachable(endpoint, timeout_s)
-            call.result()
+            self.run(lambda: begun(call, self._sockets))
+            begin(call, self._sockets, timeout_s)
         except BaseException:
             self._closed = True
             self._sockets.close()
@@ -67,11 +97,15 @@ class Driver:
         """Send a request and wait for its result; it is not begun later than `valid_for_s` from now."""
         self.check()
         call = self.session.call(request, time.monotonic(), timeout_s, request_id=request_id, valid_for_s=valid_for_s)
-        if timeout_s > 2 * QUICK_MS / 1e3 and not self._flush():
-            self._quick_reply()
-        while not call.done:
-            self._step(LONGEST_WAIT_S)
-        return call.result()
+        try:
+            if timeout_s > 2 * QUICK_MS / 1e3 and not self._flush():
+                self._quick_reply()
+            while not call.done:
+                self._step(LONGEST_WAIT_S)
+        except BaseException:
+            self.forget(call)
+            raise
+        return result_of(call, self._sockets)
 
     def begin(self, request: Request[R], timeout_s: float, request_id: str | None) -> Call[R]:
         """Send a request without waiting for its result. Records in it stay in the frame they came in."""
@@ -90,6 +124,7 @@ class Driver:
 
     def forget(self, call: Call[Any]) -> None:
         """Nobody wants the result of what was begun any more."""
+        self.abandoned.note(call)
         self.session.forget(call)
 
     def _quick_reply(self, *, large: bool = False) -> bool:
@@ -155,6 +190,7 @@ class Driver:
         self._stepped_s = now
         session.on_time(now)
         self._flush()
+        sockets.mend(now)
         if self._on_turn is not None:
             self._on_turn()
 
@@ -183,6 +219,11 @@ class Driver:
                 return True
             session.sent(call, time.monotonic())
         return False
+
+    @property
+    def state(self) -> str:
+        """`open` or `closed`."""
+        return "closed" if self._closed else "open"
 
     def check(self) -> None:
         """Raises `CallError` where the client must not be used."""

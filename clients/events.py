@@ -65,6 +65,9 @@ class Ticks(Envelope, frozen=True, gc=False):
     def __iter__(self) -> Iterator[Tick]:
         return iter_ticks(self.records)
 
+    def __repr__(self) -> str:
+        return f"<Ticks {self.topic} #{self.sequence}{_state(self)}: {len(self)}, the newest {self.last}>"
+
 
 class Bars(Envelope, frozen=True, gc=False):
     """One or more bars, oldest first: closed ones, or with `forming` the open one as it stands; iterating gives `Bar`."""
@@ -96,6 +99,13 @@ class Bars(Envelope, frozen=True, gc=False):
 
     def __iter__(self) -> Iterator[Bar]:
         return iter_bars(self.records)
+
+    def __repr__(self) -> str:
+        return f"<Bars {self.topic} #{self.sequence}{_state(self)}: {len(self)}, the newest {self.last}>"
+
+
+def _state(event: Envelope) -> str:
+    return " (snapshot)" if event.snapshot else ""
 
 
 class Connection(Envelope, frozen=True, gc=False):

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Callable, Generator
+from collections.abc import Awaitable, Callable, Generator
 from dataclasses import dataclass, replace
 from typing import Any, Protocol, TypeVar
 from uuid import uuid4
@@ -17,6 +17,7 @@ from uuid import uuid4
 from bridge.messages import GetRates, GetTicks, Request
 from bridge.replies import Records
 from clients.calls import Call
+from clients.drive import drive, drive_async
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -83,36 +84,57 @@ def one_by_one(download: Download[T]) -> Steps[T]:
         return result
 
 
-class Driver(Protocol):
-    """What sends requests and waits for their answers."""
+class Sender(Protocol):
+    """What sends requests without waiting."""
 
     def begin(self, request: Request[R], timeout_s: float, request_id: str | None) -> Call[R]:
-        """Send a request without waiting."""
-
-    def wait(self, call: Call[R]) -> R:
-        """Wait for its result. Raises its error."""
+        """Send a request."""
 
     def forget(self, call: Call[Any]) -> None:
         """Nobody wants its answer any more."""
 
 
+class Driver(Sender, Protocol):
+    """What also waits for their answers."""
+
+    def wait(self, call: Call[R]) -> R:
+        """Wait for a result. Raises its error."""
+
+
+class AsyncDriver(Sender, Protocol):
+    """The same of an event loop."""
+
+    def wait(self, call: Call[R]) -> Awaitable[R]:
+        """Wait for a result. Raises its error."""
+
+
 def fetch(driver: Driver, download: Download[T], timeout_s: float) -> T:
     """Go through a download. Each part has `timeout_s` from when the one before it is answered at the latest."""
-    under_way: deque[Call[Records]] = deque()
+    return drive(_under_way(driver, download, timeout_s), driver.wait)
+
+
+async def fetch_async(driver: AsyncDriver, download: Download[T], timeout_s: float) -> T:
+    """As `fetch`. Where it is cancelled nothing more is asked for."""
+    return await drive_async(_under_way(driver, download, timeout_s), driver.wait)
+
+
+def _under_way(sender: Sender, download: Download[T], timeout_s: float) -> Generator[Call[Records], Records, T]:
+    """Asks for the parts, and yields the oldest call under way, to be sent its answer."""
+    calls: deque[Call[Records]] = deque()
     try:
         asked = next(download)
         while True:
             for part in asked:
-                under_way.append(driver.begin(part.request, timeout_s * (len(under_way) + 1), part.id))
-            asked = download.send(driver.wait(under_way[0]))
-            under_way.popleft()
+                calls.append(sender.begin(part.request, timeout_s * (len(calls) + 1), part.id))
+            asked = download.send((yield calls[0]))
+            calls.popleft()
     except StopIteration as stop:
         result: T = stop.value
         return result
     finally:
         download.close()
-        for call in under_way:
-            driver.forget(call)
+        for call in calls:
+            sender.forget(call)
 
 
 Progress = Callable[[int, float | None], object]

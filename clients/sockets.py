@@ -8,11 +8,14 @@ get our replies.
 from __future__ import annotations
 
 import os
+from collections import Counter
 
 import zmq
 
 from bridge.codec import MAX_REPLY_BYTES
-from bridge.errors import ConfigError
+from bridge.errors import BridgeError, ConfigError
+from clients.lock import Lock
+from clients.peer import Peer
 from clients.subscriptions import Action
 
 DEFAULT_ENDPOINT = "tcp://127.0.0.1:5555"
@@ -22,6 +25,7 @@ POLLIN = int(zmq.POLLIN)
 POLLOUT = int(zmq.POLLOUT)
 QUICK_MS = 50
 """A reply is first waited for on its own socket, for so long: a third of the cost of polling both."""
+MEND_S = 1.0
 
 _COMMON = {
     zmq.LINGER: 0,
@@ -42,33 +46,96 @@ def default_endpoint() -> str:
 class Sockets:
     """A DEALER to the bridge's requests, and a SUB to its events once they are known."""
 
-    def __init__(self, endpoint: str) -> None:
-        """Raises `ConfigError` for an endpoint that is none."""
+    def __init__(self, endpoint: str, lock: Lock | None = None) -> None:
+        """With a `lock`, encrypted, and only with the bridge whose key it names. Raises `ConfigError` for an endpoint that is
+        none."""
+        self.endpoint = endpoint
+        self.lock = lock
+        self._server_key = 0
+        self._failed_keys = 0
+        self._mended_s = float("-inf")
+        self.turned_away: BridgeError | None = None
+        """Why the last handshake failed, with every key of the bridge."""
         self._context = zmq.Context()
-        self.requests: zmq.Socket[bytes] = self._context.socket(zmq.DEALER)
-        self.events: zmq.Socket[bytes] = self._context.socket(zmq.SUB)
+        self._prefixes: Counter[bytes] = Counter()
         self._events_endpoint: str | None = None
-        for socket in (self.requests, self.events):
-            for option, value in _COMMON.items():
-                socket.setsockopt(option, value)
-        self.requests.setsockopt(zmq.IMMEDIATE, 1)
-        self.requests.setsockopt(zmq.RCVTIMEO, QUICK_MS)
-        self.events.setsockopt(zmq.RCVHWM, 100_000)
-        self.events.setsockopt(zmq.SNDHWM, 0)
         self.poller = zmq.Poller()
-        self.poller.register(self.requests, POLLIN)
-        self.poller.register(self.events, POLLIN)
+        self._open_events()
+        self._open_requests()
         try:
             _connect(self.requests, endpoint)
         except ConfigError:
             self.close()
             raise
 
+    def _open_requests(self) -> None:
+        self.requests: zmq.Socket[bytes] = self._socket(zmq.DEALER)
+        self.requests.setsockopt(zmq.IMMEDIATE, 1)
+        self.peer = Peer(self.requests, self.lock)
+        self.requests.setsockopt(zmq.RCVTIMEO, QUICK_MS)
+        self.poller.register(self.requests, POLLIN)
+
+    def _open_events(self) -> None:
+        self.events: zmq.Socket[bytes] = self._socket(zmq.SUB)
+        self.events.setsockopt(zmq.RCVHWM, 100_000)
+        self.events.setsockopt(zmq.SNDHWM, 0)
+        self._events_peer = None if self.lock is None else Peer(self.events, self.lock)
+        self.poller.register(self.events, POLLIN)
+
+    def _socket(self, kind: int) -> zmq.Socket[bytes]:
+        socket = self._context.socket(kind)
+        for option, value in _COMMON.items():
+            socket.setsockopt(option, value)
+        if self.lock is not None:
+            keys = self.lock.server_keys
+            socket.setsockopt(zmq.CURVE_SERVERKEY, keys[self._server_key % len(keys)])
+            socket.setsockopt(zmq.CURVE_PUBLICKEY, self.lock.public)
+            socket.setsockopt(zmq.CURVE_SECRETKEY, self.lock.secret)
+        return socket
+
+    def mend(self, now: float) -> bool:
+        """Begin anew where the handshake was refused, which ZeroMQ does not, or fails again and again: with the next of the
+        bridge's keys. At most once a second. Whether a socket is another one since."""
+        if self.lock is None or self._events_peer is None or now - self._mended_s < MEND_S:
+            return False
+        self._mended_s = now
+        requests, events = self.peer.shut_out, self._events_peer.shut_out
+        if self.peer.shaken:
+            self._failed_keys, self.turned_away = 0, None
+        if requests or events:
+            self._server_key += 1
+        if requests:
+            self._failed_keys += 1
+            if self._failed_keys >= len(self.lock.server_keys):
+                self.turned_away = self.peer.error(self.endpoint, MEND_S)
+            self.poller.unregister(self.requests)
+            self.peer.close()
+            self.requests.close(0)
+            self._open_requests()
+            _connect(self.requests, self.endpoint)
+        if events:
+            self.poller.unregister(self.events)
+            self._events_peer.close()
+            self.events.close(0)
+            self._open_events()
+            for prefix in self._prefixes.elements():
+                self.events.setsockopt(zmq.SUBSCRIBE, prefix)
+            if self._events_endpoint is not None:
+                _connect(self.events, self._events_endpoint)
+        return requests or events
+
+    @property
+    def refused(self) -> bool:
+        """Whether nothing that this client has will let it in there."""
+        return self.peer.refused or self.turned_away is not None
+
     def act(self, action: Action) -> None:
         """Do what the session asks of the event socket. Raises `ConfigError` when the bridge gave an endpoint that is none."""
         if action.kind == "subscribe":
+            self._prefixes[action.prefix] += 1
             self.events.setsockopt(zmq.SUBSCRIBE, action.prefix)
         elif action.kind == "unsubscribe":
+            self._prefixes = Counter(self._prefixes) - Counter((action.prefix,))
             self.events.setsockopt(zmq.UNSUBSCRIBE, action.prefix)
         else:
             if self._events_endpoint is not None:
@@ -82,6 +149,9 @@ class Sockets:
 
     def close(self) -> None:
         """Close both sockets; nothing lingers."""
+        for peer in (self.peer, self._events_peer):
+            if peer is not None:
+                peer.close()
         self.requests.close(0)
         self.events.close(0)
         self._context.term()

@@ -1,19 +1,21 @@
 """Tasks of several requests, written once for every client: a generator yields requests and is sent their results.
 
-`task` makes a method of a client out of such a generator; the client has `do`, which goes through it. A request that fails is
-raised where it was yielded, so that a task of many orders can go on with the next.
+`task` and `download` make a method of a blocking client out of such a generator, `async_task` and `async_download` one of an
+asyncio client; the client has `do` and `fetch`, which go through it. A request that fails is raised where it was yielded, so that a
+task of many orders can go on with the next.
 """
 
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Generator
+from collections.abc import Awaitable, Callable, Coroutine, Generator
 from dataclasses import dataclass
 from functools import wraps
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
-from bridge.errors import BridgeError
 from bridge.messages import Request
+from clients.drive import drive, drive_async
+from clients.parts import Download
 
 T = TypeVar("T")
 P = ParamSpec("P")
@@ -33,21 +35,25 @@ Steps = Generator[Request[Any] | Ask, Any, T]
 """A task of several requests that ends with a `T`."""
 
 
-def run(steps: Generator[Any, Any, T], call: Callable[[Ask], Any]) -> T:
+def asked(step: Request[Any] | Ask) -> Ask:
+    """What a task yields, with its terms."""
+    return step if isinstance(step, Ask) else Ask(step)
+
+
+# ---- going through a task --------------------------------------------------------------------------------------------------------
+
+
+def run(steps: Steps[T], call: Callable[[Ask], Any]) -> T:
     """Go through a task; `call` waits for one request."""
-    try:
-        step = next(steps)
-        while True:
-            ask = step if isinstance(step, Ask) else Ask(step)
-            try:
-                reply = call(ask)
-            except BridgeError as error:
-                step = steps.throw(error)
-            else:
-                step = steps.send(reply)
-    except StopIteration as stop:
-        result: T = stop.value
-        return result
+    return drive(steps, lambda step: call(asked(step)))
+
+
+async def run_async(steps: Steps[T], call: Callable[[Ask], Awaitable[Any]]) -> T:
+    """As `run`."""
+    return await drive_async(steps, lambda step: call(asked(step)))
+
+
+# ---- methods of clients ----------------------------------------------------------------------------------------------------------
 
 
 def task(steps: Callable[P, Steps[T]]) -> Callable[Concatenate[Any, P], T]:
@@ -58,10 +64,51 @@ def task(steps: Callable[P, Steps[T]]) -> Callable[Concatenate[Any, P], T]:
         result: T = self.do(steps(*arguments, **options))
         return result
 
-    del method.__wrapped__
+    return _signed(method, steps)
+
+
+def async_task(steps: Callable[P, Steps[T]]) -> Callable[Concatenate[Any, P], Coroutine[Any, Any, T]]:
+    """The same of an asyncio client."""
+
+    @wraps(steps)
+    async def method(self: Any, /, *arguments: P.args, **options: P.kwargs) -> T:
+        result: T = await self.do(steps(*arguments, **options))
+        return result
+
+    return _signed(method, steps)
+
+
+def download(parts: Callable[Concatenate[Any, P], Download[T]]) -> Callable[Concatenate[Any, P], T]:
+    """A method of a blocking client that goes through a download, whose first argument is the client."""
+
+    @wraps(parts)
+    def method(self: Any, /, *arguments: P.args, **options: P.kwargs) -> T:
+        result: T = self.fetch(parts(self, *arguments, **options))
+        return result
+
+    return _signed(method, parts, own=1)
+
+
+def async_download(parts: Callable[Concatenate[Any, P], Download[T]]) -> Callable[Concatenate[Any, P], Coroutine[Any, Any, T]]:
+    """The same of an asyncio client."""
+
+    @wraps(parts)
+    async def method(self: Any, /, *arguments: P.args, **options: P.kwargs) -> T:
+        result: T = await self.fetch(parts(self, *arguments, **options))
+        return result
+
+    return _signed(method, parts, own=1)
+
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def _signed(method: F, steps: Callable[..., Any], own: int = 0) -> F:
+    """With the signature that people see: that of the steps, without the first `own` parameters, and with the task's result."""
+    del method.__wrapped__  # type: ignore[attr-defined]
     whole = inspect.signature(steps)
-    own = inspect.Parameter("self", inspect.Parameter.POSITIONAL_ONLY)
-    told = str(whole.return_annotation).removeprefix("Steps[").removesuffix("]")
-    signature = whole.replace(parameters=[own, *whole.parameters.values()], return_annotation=told)
-    setattr(method, "__signature__", signature)  # noqa: B010 - mypy does not know this attribute
+    bound = inspect.Parameter("self", inspect.Parameter.POSITIONAL_ONLY)
+    told = str(whole.return_annotation).removeprefix("Steps[").removeprefix("Download[").removesuffix("]")
+    parameters = [bound, *list(whole.parameters.values())[own:]]
+    setattr(method, "__signature__", whole.replace(parameters=parameters, return_annotation=told))  # noqa: B010 - unknown to mypy
     return method

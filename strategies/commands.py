@@ -63,19 +63,29 @@ def _option(param: Param[Any]) -> click.Option:
 def command_of(kind: type[Strategy], name: str) -> click.Command:
     """The command that runs a strategy, with a flag for each of its parameters."""
 
-    def callback(endpoint: str | None, instance: str | None, timeout_s: float, short_history: bool, **values: Any) -> NoReturn:
-        given = {key: value for key, value in values.items() if value is not None}
+    def callback(
+        endpoint: str | None,
+        key: str | None,
+        server_key: str | None,
+        instance: str | None,
+        timeout_s: float,
+        short_history: bool,
+        **values: Any,
+    ) -> NoReturn:
+        given = {name: value for name, value in values.items() if value is not None}
         try:
             strategy = kind(name, instance, **given)
         except (InvalidParameters, UnknownTimeframe) as error:
             raise click.UsageError(str(error)) from None
-        sys.exit(serve(strategy, endpoint, timeout_s, short_history=short_history))
+        sys.exit(serve(strategy, endpoint, timeout_s, short_history=short_history, key=key, server_key=server_key))
 
     options = [_option(param) for param in params_of(kind).values()]
     options += [
         click.Option(
             ["--endpoint"], metavar="ENDPOINT", help="Requests endpoint of the bridge [MT5BRIDGE_ENDPOINT, tcp://127.0.0.1:5555]."
         ),
+        click.Option(["--key"], metavar="FILE", help="File of our key, where the bridge asks for one [MT5BRIDGE_KEY]."),
+        click.Option(["--server-key"], metavar="KEY", help="The bridge's public key [MT5BRIDGE_SERVER_KEY]."),
         click.Option(["--instance"], metavar="NAME", help="Tells several of the same strategy apart [the symbol]."),
         click.Option(
             ["--short-history"], is_flag=True, help="Start also when the terminal has fewer bars than are asked for to warm up."
@@ -91,7 +101,15 @@ def command_of(kind: type[Strategy], name: str) -> click.Command:
     return click.Command(name, params=list(options), callback=callback, help=kind.__doc__, context_settings=_SETTINGS)
 
 
-def serve(strategy: Strategy, endpoint: str | None, timeout_s: float, *, short_history: bool = False) -> int:
+def serve(
+    strategy: Strategy,
+    endpoint: str | None,
+    timeout_s: float,
+    *,
+    short_history: bool = False,
+    key: str | None = None,
+    server_key: str | None = None,
+) -> int:
     """Run a strategy on a bridge until a signal; the exit code."""
     from clients.blocking import Client  # noqa: PLC0415 - `--help` and `list` need no sockets
     from strategies.intake import Stopped  # noqa: PLC0415
@@ -106,7 +124,7 @@ def serve(strategy: Strategy, endpoint: str | None, timeout_s: float, *, short_h
                 raise Stopped(asked.reason)
 
         try:
-            client = Client(endpoint, name=strategy.name, timeout_s=timeout_s, on_turn=give_up)
+            client = Client(endpoint, name=strategy.name, timeout_s=timeout_s, on_turn=give_up, key=key, server_key=server_key)
         except Stopped:
             return 1
         except BridgeError as error:

@@ -14,7 +14,7 @@ from bridge.access import Access, Allowed
 from bridge.doors import Doors, user_of
 from bridge.errors import ConfigError
 from bridge.key_files import Secret, key_id, new_secret
-from bridge.sockets import Keys
+from bridge.sockets import Keys, link_socket
 
 ANY = "tcp://127.0.0.1:*"
 PATIENCE_MS = 5_000
@@ -157,6 +157,15 @@ def test_cutting_events_asks_everybody_for_the_key_again(rig: Rig) -> None:
     rig.access.replace(())
     rig.doors.cut_events()
     assert not came_back(rig, subscriber, 0.5), "not any more"
+
+
+def test_the_link_of_a_session_is_not_asked_about(rig: Rig) -> None:
+    own = new_secret("link")
+    link, endpoint = link_socket(rig.context, ANY, Keys(own.public.encode(), own.secret.encode()))
+    rig._sockets.append(link)
+    session = rig.client(zmq.PAIR, endpoint, new_secret("session"), own.public)
+    session.send(b"token")
+    assert link.poll(PATIENCE_MS)
 
 
 def test_the_proof(rig: Rig) -> None:

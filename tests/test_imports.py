@@ -21,7 +21,7 @@ ZMQ = {
     "bridge.doors", "bridge.key_files", "clients.sockets", "clients.driver", "clients.async_driver", "clients.peer",
 }  # fmt: skip
 """The only modules with sockets."""
-SHARED = {"messages", "replies", "records", "trading", "ticks", "codec", "errors", "version", "mt5api"}
+SHARED = {"key_files", "messages", "replies", "records", "trading", "ticks", "codec", "errors", "version", "mt5api"}
 """What clients may use of the bridge."""
 SANS_IO = {
     "bridge.gateway", "bridge.supervision", "bridge.snapshots", "bridge.topics", "bridge.peers", "bridge.outcomes",

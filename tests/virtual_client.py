@@ -7,6 +7,7 @@ from itertools import count
 from typing import Any, TypeVar, cast
 
 from bridge.messages import Hello, Request
+from clients.abandoned import Abandoned
 from clients.blocking import Client
 from clients.calls import Call
 from clients.driver import Driver
@@ -25,6 +26,7 @@ class VirtualDriver:
     def __init__(self, time: VirtualTime, bridge: ScriptedBridge) -> None:
         ids = count(1)
         self.time = time
+        self.state, self.abandoned = "open", Abandoned()
         self.session = ClientSession("tcp://127.0.0.1:5555", Hello("test", "me"), new_id=lambda: f"id{next(ids)}")
         self.link = FakeLink(time, self.session, bridge)
         hello = self.session.start(time.now, 10.0)
@@ -49,6 +51,7 @@ class VirtualDriver:
 
     def forget(self, call: Call[Any]) -> None:
         """Nobody wants its answer any more."""
+        self.abandoned.note(call)
         self.session.forget(call)
 
     def subscribe(self, topics: tuple[str, ...], timeout_s: float, queue_limit: int) -> Feed:
@@ -78,8 +81,7 @@ class VirtualClient(Client):
 
     def __init__(self, time: VirtualTime, bridge: ScriptedBridge, patch: Callable[[str, Any], None]) -> None:
         """`patch(name, value)` puts the virtual clock where the client's modules look at the real one."""
-        for module in ("clients.subscription", "clients.blocking"):
-            patch(f"{module}.time.monotonic", time)
+        patch("clients.subscription.time.monotonic", time)
         self.endpoint, self.name, self.timeout_s = "tcp://127.0.0.1:5555", "test", 10.0
         self.virtual = VirtualDriver(time, bridge)
         self._driver = cast(Driver, self.virtual)
