@@ -20,10 +20,10 @@ NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 
 MARKET = frozenset({
     "hello", "goodbye", "ping", "status", "connection_history", "snapshot", "replay", "terminal", "symbols", "symbol",
-    "find_symbol", "tick", "rates", "ticks", "terminal_call", "history_call", "symbol_select",
+    "find_symbol", "tick", "rates", "ticks", "terminal_call", "history_call",
 })  # fmt: skip
 ACCOUNT = frozenset({"account", "positions", "orders", "history_orders", "deals", "limits", "account_call"})
-TRADING = frozenset({"order", "order_check", "margin", "profit"})
+TRADING = frozenset({"order", "order_check", "margin", "profit", "symbol_select"})
 STEERING = frozenset({"reconnect", "halt", "resume", "journal"})
 METHODS: Mapping[Role, frozenset[str]] = {
     "monitor": MARKET,

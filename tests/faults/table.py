@@ -6,7 +6,7 @@ import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from tests.faults import connection, market_data, trading
+from tests.faults import connection, intruders, market_data, trading
 from tests.faults.outcome import Outcome
 
 
@@ -34,6 +34,7 @@ RUNS: dict[str, Run] = {
         count=1_000,
         small=6,
     ),
+    "intruders": Run("attempts to get in without a key, or further in than it allows", intruders.run, count=100, small=3),
 }
 SMOKE = "smoke"
 """Each run once, small."""
