@@ -112,6 +112,10 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True):
             return None
         return state_folder(os.environ if environ is None else environ) / "journal"
 
+    def keys_folder(self) -> Path:
+        """Where keys are, and the list of those that are allowed."""
+        return keys_folder(None if self.bridge.keys is None else Path(self.bridge.keys))
+
     def credentials(self) -> Credentials:
         """What the session needs to attach."""
         mt5 = self.mt5

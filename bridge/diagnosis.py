@@ -129,8 +129,18 @@ def _port(port: Port, facts: Facts) -> Outcome:
 
 
 def keys(facts: Facts) -> Outcome:
-    """There are none yet."""
-    return "skip", "loopback only, no keys needed"
+    """Can those come in who should?"""
+    ring = facts.keys
+    if ring is None:
+        return "skip", "this machine only, no keys needed"
+    if isinstance(ring, Trouble):
+        return "FAIL", ring.found, ring.next_step
+    if not ring.roles:
+        return "warn", f"nobody is allowed yet ({ring.folder})", "mt5bridge keys allow NAME PUBLIC --role ROLE"
+    told = ", ".join(f"{count} {role}" for role, count in ring.roles.items())
+    if ring.expired:
+        return "warn", f"{told}; expired: {', '.join(ring.expired)}", "mt5bridge keys allow … --expires DATE, or keys revoke"
+    return "ok", f"{told} ({ring.folder})"
 
 
 def password_files(facts: Facts) -> Outcome:

@@ -15,6 +15,8 @@ import stat
 import struct
 import sys
 import tempfile
+import time
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -24,9 +26,10 @@ import click
 
 from bridge.config import Settings, load
 from bridge.diagnosis import diagnose
-from bridge.doctor_facts import Facts, Folder, Look, Machine, PasswordFile, Place, Port, Trouble
+from bridge.doctor_facts import Facts, Folder, KeyRing, Look, Machine, PasswordFile, Place, Port, Trouble
 from bridge.doctor_look import ask_running, start_and_ask
 from bridge.errors import BridgeError, ConfigError
+from bridge.key_files import ALLOWED, SERVER, read_allowed, read_secret
 from bridge.origins import Origins, origins
 from bridge.sockets import check_libzmq, is_loopback
 
@@ -95,6 +98,7 @@ def gather(asked: Asked) -> Facts:
         look=look if isinstance(look, Look) else None,
         no_look=look if isinstance(look, Trouble) else None,
         ports=ports,
+        keys=look_at_keys(settings),
         folder=_folder(look),
     )
 
@@ -187,7 +191,27 @@ def _folder(look: Look | Trouble | None) -> Folder | None:
     return Folder(path, shutil.disk_usage(path).free, writable)
 
 
-# ---- ports and files -------------------------------------------------------------------------------------------------------------
+# ---- keys, ports and files ------------------------------------------------------------------------------------------------------
+
+
+def look_at_keys(settings: Settings) -> KeyRing | Trouble | None:
+    """Who may come in; None where everybody of this machine may. Nothing is made."""
+    try:
+        here = all(is_loopback(endpoint) for endpoint in (settings.bridge.requests, settings.bridge.events))
+    except ConfigError:
+        here = True  # the ports say so
+    if here and not settings.bridge.require_keys:
+        return None
+    folder = settings.keys_folder()
+    try:
+        if (folder / f"{SERVER}.key").exists():
+            read_secret(folder / f"{SERVER}.key")
+        allowed = read_allowed(folder / ALLOWED)
+    except ConfigError as error:
+        return Trouble(error.message, error.next_step)
+    now_us = time.time_ns() // 1000
+    roles: Counter[str] = Counter(key.role for key in allowed if not key.expired(now_us))
+    return KeyRing(folder, dict(roles), tuple(key.name for key in allowed if key.expired(now_us)))
 
 
 def look_at_port(name: Any, endpoint: str) -> Port:

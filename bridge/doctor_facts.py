@@ -92,6 +92,15 @@ class PasswordFile:
 
 
 @dataclass(frozen=True, slots=True)
+class KeyRing:
+    """Keys where they are asked for: their folder, how many of each role count, and the names of those that have expired."""
+
+    folder: Path
+    roles: dict[str, int]
+    expired: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Folder:
     """The folder in which the terminal keeps its files, when it is on this machine."""
 
@@ -103,7 +112,7 @@ class Folder:
 @dataclass(frozen=True, slots=True)
 class Facts:
     """Everything that was found out. Without `settings` the configuration could not be read, and nothing that needs it was tried;
-    without a `look` no bridge could be asked, and `no_look` says why."""
+    without a `look` no bridge could be asked, and `no_look` says why. `keys` is None where none are asked for."""
 
     machine: Machine
     messaging: str | Trouble
@@ -115,6 +124,7 @@ class Facts:
     look: Look | None = None
     no_look: Trouble | None = None
     ports: tuple[Port, ...] = ()
+    keys: KeyRing | Trouble | None = None
     folder: Folder | None = None
 
 

@@ -79,7 +79,7 @@ def start_and_ask(settings: Settings, symbols: Sequence[str], seconds: float) ->
 
 def elsewhere(settings: Settings) -> Settings:
     """The same settings, but anywhere on this machine, and with a session that can be killed."""
-    bridge = msgspec.structs.replace(settings.bridge, requests=ANYWHERE, events=ANYWHERE, session="process")
+    bridge = msgspec.structs.replace(settings.bridge, requests=ANYWHERE, events=ANYWHERE, session="process", require_keys=False)
     return msgspec.structs.replace(settings, bridge=bridge)
 
 

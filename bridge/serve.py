@@ -16,7 +16,7 @@ from typing import Any
 import zmq
 
 from bridge.access import Access
-from bridge.config import Settings, keys_folder
+from bridge.config import Settings
 from bridge.configuration import Configuration
 from bridge.doors import Doors
 from bridge.gateway import Gateway, GatewaySettings
@@ -101,7 +101,7 @@ class Keyed:
         """None where nobody has to have a key. Raises `ConfigError`."""
         if not needed and not settings.bridge.require_keys:
             return None
-        home = keys_folder(None if settings.bridge.keys is None else Path(settings.bridge.keys))
+        home = settings.keys_folder()
         secret = own_secret(home)
         return cls(Keys(secret.public.encode(), secret.secret.encode()), WatchedKeys(home))
 

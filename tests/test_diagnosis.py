@@ -15,7 +15,7 @@ from bridge.conditions import Identity, findings
 from bridge.config import BridgeSection, Mt5Section, Settings
 from bridge.diagnosis import CHECKS, LITTLE_BYTES, TOO_LITTLE_BYTES, diagnose
 from bridge.diagnosis_terminal import LONG_MS, RECENT_S
-from bridge.doctor_facts import Facts, Folder, Line, Look, Machine, PasswordFile, Place, Port, SymbolSeen, Trouble
+from bridge.doctor_facts import Facts, Folder, KeyRing, Line, Look, Machine, PasswordFile, Place, Port, SymbolSeen, Trouble
 from bridge.origins import DEFAULT, NAMES
 from bridge.records import Account, TerminalInfo
 from bridge.replies import ClockOffset, Condition, ConnectionState, Reason, Status
@@ -154,7 +154,11 @@ CASES: list[tuple[str, Change, str, str, str]] = [
     ("a free port", facts(ports=(Port("events", "e", "free"),)), "events port", "ok", "free"),
     ("any port", facts(ports=(Port("events", "e", "any"),)), "events port", "ok", "any"),
     ("a wrong endpoint", facts(ports=(Port("events", "e", "wrong", TROUBLE),)), "events port", "FAIL", "mend it"),
-    ("keys", facts(), "keys", "skip", "no keys needed"),
+    ("no keys", facts(), "keys", "skip", "no keys needed"),
+    ("keys", facts(keys=KeyRing(Path("k"), {"trader": 2, "monitor": 1})), "keys", "ok", "2 trader, 1 monitor (k)"),
+    ("keys of nobody", facts(keys=KeyRing(Path("k"), {})), "keys", "warn", "keys allow"),
+    ("an expired key", facts(keys=KeyRing(Path("k"), {"admin": 1}, ("ann",))), "keys", "warn", "expired: ann"),
+    ("keys that cannot be read", facts(keys=TROUBLE), "keys", "FAIL", "mend it"),
     ("an open password", facts(password_files=(PasswordFile(Path("b"), True),)), "file permissions", "warn", "chmod 600 b"),
     ("a password on Windows", facts(password_files=(PasswordFile(Path("b"), None),)), "file permissions", "skip", "Properties"),
     ("no password", facts(password_files=()), "file permissions", "ok", "no file"),

@@ -12,9 +12,10 @@ from typing import Any
 import pytest
 
 from bridge.config import BridgeSection, Mt5Section, Settings
-from bridge.doctor import find_terminal, look_at_port, one_line, password_files, usual_places
-from bridge.doctor_facts import PasswordFile
+from bridge.doctor import find_terminal, look_at_keys, look_at_port, one_line, password_files, usual_places
+from bridge.doctor_facts import KeyRing, PasswordFile, Trouble
 from bridge.doctor_look import concluded, settled
+from bridge.key_files import ALLOWED, allowed, new_secret, write_allowed
 from bridge.origins import Origins
 from bridge.replies import ClockOffset, Condition, ConnectionState, Status
 from bridge.simulation import SERVER, SimulatedTerminal
@@ -192,3 +193,18 @@ def test_settings_that_cannot_be_read(tmp_path: Path) -> None:
 def test_wrong_usage_is_two() -> None:
     command = [sys.executable, "-m", "bridge", "doctor", "--wait", "0"]
     assert subprocess.run(command, cwd=ROOT, capture_output=True, timeout=PATIENCE_S, check=False).returncode == 2
+
+
+def test_keys(tmp_path: Path) -> None:
+    def look(**bridge: Any) -> KeyRing | Trouble | None:
+        return look_at_keys(Settings(BridgeSection(keys=str(tmp_path), **bridge)))
+
+    assert look() is None
+    assert look(requests="tcp://0.0.0.0:5555") == look(require_keys=True) == KeyRing(tmp_path, {})
+    keys = [allowed(name, new_secret(name).public, "trader", expires) for name, expires in (("ann", ""), ("bob", "2020-01-01"))]
+    write_allowed(tmp_path / ALLOWED, keys)
+    assert look(require_keys=True) == KeyRing(tmp_path, {"trader": 1}, ("bob",))
+    (tmp_path / ALLOWED).write_text("[[key")
+    found = look(require_keys=True)
+    assert isinstance(found, Trouble)
+    assert "not TOML" in found.found

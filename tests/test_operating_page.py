@@ -60,7 +60,7 @@ def test_every_setting_is_in_the_table_with_its_default() -> None:
     assert set(told) == {f"{section}.{name}" for section, name in NAMES}
     for section, name in NAMES:
         default = getattr(getattr(settings, section), name)
-        words = "" if default is None else str(default).lower() if isinstance(default, bool) else str(default)
+        words = "" if default is None or default == () else str(default).lower() if isinstance(default, bool) else str(default)
         assert told[f"{section}.{name}"] == words
 
 
