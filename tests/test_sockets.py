@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -137,11 +139,42 @@ def test_the_options_that_protect_the_bridge(kept: Kept) -> None:
     link, _ = kept.bound(link_without_keys)
     for socket in (requests, events):
         assert socket.get(zmq.HANDSHAKE_IVL) == 3_000
-        assert socket.get(zmq.HEARTBEAT_IVL) == 1_000
+        assert socket.get(zmq.HEARTBEAT_IVL) == 0
+        assert (socket.get(zmq.TCP_KEEPALIVE), socket.get(zmq.TCP_MAXRT)) == (1, 5_000)
         assert socket.get(zmq.LINGER) == 500
         assert 0 < int(socket.get(zmq.MAXMSGSIZE)) <= 65_536
     assert (requests.get(zmq.RCVHWM), events.get(zmq.SNDHWM), link.get(zmq.SNDHWM), link.get(zmq.RCVHWM)) == (50, 100_000, 0, 0)
     assert link.get(zmq.LINGER) == 0
+
+
+FLOOD = """
+import os, sys, time, zmq
+
+flooder = zmq.Context().socket(zmq.DEALER if sys.argv[1] == "requests" else zmq.XSUB)
+flooder.set(zmq.SNDHWM, 0)
+flooder.connect(sys.argv[2])
+for number in range(100_000):
+    flooder.send((b"" if sys.argv[1] == "requests" else b"\\1") + b"%0100d" % number)
+time.sleep(0.5)
+os._exit(0)
+"""
+FLOODED = f"""
+import subprocess, sys, time, zmq
+from bridge.sockets import events_socket, requests_socket
+
+context = zmq.Context()
+served, endpoint = (requests_socket if sys.argv[1] == "requests" else events_socket)(context, "tcp://127.0.0.1:*")
+subprocess.run([sys.executable, "-c", {FLOOD!r}, sys.argv[1], endpoint], check=True)
+time.sleep(1.5)
+assert served.poll(1_000)
+print("alive")
+"""
+
+
+@pytest.mark.parametrize("name", ["requests", "events"])
+def test_a_client_that_floods_and_goes_does_not_take_the_bridge_with_it(name: str) -> None:
+    done = subprocess.run([sys.executable, "-c", FLOODED, name], capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stdout) == (0, "alive\n"), done.stderr
 
 
 def link_without_keys(context: Context, endpoint: str) -> tuple[zmq.Socket[bytes], str]:
