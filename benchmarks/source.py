@@ -18,7 +18,7 @@ import zmq
 
 from benchmarks.inside import Order, message
 from benchmarks.stub import ACCOUNT, TERMINAL, TICK, VERSION
-from bridge.session.link import Attached, Connect, Health, Ready, Started, StartStream, Stop, pack, standing, to_session
+from bridge.session.link import Attached, Connect, Health, Ready, Started, StartStream, Stop, all_to_session, pack, standing
 from bridge.session.settings import SessionSettings
 
 HEALTH_MS = 500
@@ -60,12 +60,14 @@ def run(settings: SessionSettings, context: zmq.Context[Socket]) -> None:
 
 
 def _answer(link: Socket) -> bool:
-    message = to_session(link.recv())
-    if isinstance(message, Connect):
-        link.send(pack(Attached(ACCOUNT, TERMINAL, VERSION)))
-    elif isinstance(message, StartStream):
-        link.send(pack(Started(message.topic, TICK)))
-    return not isinstance(message, Stop)
+    for told in all_to_session(link.recv()):
+        if isinstance(told, Connect):
+            link.send(pack(Attached(ACCOUNT, TERMINAL, VERSION)))
+        elif isinstance(told, StartStream):
+            link.send(pack(Started(told.topic, TICK)))
+        elif isinstance(told, Stop):
+            return False
+    return True
 
 
 def _obey(control: Socket, link: Socket, made: Callable[[bytes], bytes]) -> None:

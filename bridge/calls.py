@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from msgspec import Raw
 
@@ -26,11 +26,12 @@ if TYPE_CHECKING:
     from bridge.gateway import Gateway
 
 HISTORY = frozenset({GetRates.method, GetTicks.method})
+HISTORIES = (GetRates, GetTicks)
 
 
-@dataclass(frozen=True, slots=True)
-class Asker:
-    """Who waits for the answer of a call, under which request id, and how long."""
+class Asker(NamedTuple):
+    """Who waits for the answer of a call, under which request id, and how long. A named tuple, because one is made for every
+    request."""
 
     routing_id: bytes
     message: RequestMessage
@@ -103,16 +104,17 @@ class Calls:
         `AccountChanged`."""
         gateway = self._gateway
         now = gateway.connection.now
-        if gateway.attached and gateway.foreign and message.method in OF_ACCOUNT:
+        attached = gateway.attached
+        if attached and message.method in OF_ACCOUNT and gateway.foreign:
             raise AccountChanged(now.cause, next_step=now.next_step, state=now.state)
-        if not gateway.attached:
+        if not attached:
             raise NotConnected(
                 f"the terminal is not available: {now.cause}",
                 next_step=now.next_step or "wait for the connection",
                 state=now.state,
             )
         asker = Asker(routing_id, message, deadline_s + self._grace_s)
-        if isinstance(request, GetRates | GetTicks):
+        if isinstance(request, HISTORIES):
             self._parts.begun((routing_id, message.id), request)
             self._behind.append((asker, request))
             self._fetch(now_s)
@@ -139,7 +141,7 @@ class Calls:
                     self._reply(asker, found, now)
                 elif found is not None:
                     if found is not request:
-                        asker = replace(asker, message=replace(asker.message, params=Raw(pack(found))))
+                        asker = asker._replace(message=replace(asker.message, params=Raw(pack(found))))
                     self._read(asker, found, now)
             except BridgeError as error:
                 self._reply(asker, error, now)
@@ -195,7 +197,8 @@ class Calls:
     def _settle(self, pending: Pending, outcome: bytes | BridgeError, now: float) -> None:
         for asker in pending.askers:
             self._reply(asker, outcome, now)
-        self._fetch(now)
+        if self._behind:
+            self._fetch(now)
 
     def on_time(self, now: float) -> None:
         """Answer those whose time is up."""

@@ -94,16 +94,18 @@ _TRADE_FIELDS = frozenset(_shape(TradeRequest)[0])
 
 def encode_request(request: Request[Any], request_id: str, deadline_msc: int | None = None, client: str | None = None) -> bytes:
     """The frame of a request."""
-    return pack(
-        {
-            "version": PROTOCOL_VERSION,
-            "id": request_id,
-            "method": request.method,
-            "params": request,
-            "deadline_msc": deadline_msc,
-            "client": client,
-        }
-    )
+    return pack(_Outgoing(PROTOCOL_VERSION, request_id, request.method, request, deadline_msc, client))
+
+
+class _Outgoing(msgspec.Struct):
+    """A `RequestMessage` whose parameters are not packed yet."""
+
+    version: int
+    id: str
+    method: str
+    params: Request[Any]
+    deadline_msc: int | None
+    client: str | None
 
 
 def decode_request(frame: bytes) -> RequestMessage:
@@ -221,8 +223,17 @@ def error_body(error: BridgeError) -> ErrorBody:
 
 def encode_reply(request_id: str, epoch: int, time_msc: int, packed_result: bytes) -> bytes:
     """The frame of a reply whose result is packed already; it is put in place as it is, so that an array is not copied twice."""
-    head = pack({"version": PROTOCOL_VERSION, "id": request_id, "epoch": epoch, "time_msc": time_msc, "result": None})
-    return head[:-1] + packed_result
+    return pack(_Answer(PROTOCOL_VERSION, request_id, epoch, time_msc))[:-1] + packed_result
+
+
+class _Answer(msgspec.Struct):
+    """A `ReplyMessage` whose result is still to be put in place."""
+
+    version: int
+    id: str
+    epoch: int
+    time_msc: int
+    result: None = None
 
 
 def encode_failure(request_id: str, epoch: int, time_msc: int, error: BridgeError) -> bytes:

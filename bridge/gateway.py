@@ -384,10 +384,16 @@ class Gateway:
         if not self._supervision.watch.running:
             return  # its last words: it was given up after an earlier frame
         try:
-            message = link.from_session(frame)
+            messages = link.all_from_session(frame)
         except MalformedMessage as error:
             self._supervision.suspect(str(error), now)
             return
+        for message in messages:
+            if self._supervision.watch.running:
+                self._hear(message, now)
+
+    def _hear(self, message: link.FromSession, now: float) -> None:
+        """One message of the session."""
         match message:
             case link.Publish(events, kept, suspect_records):
                 for name, _, body in events:

@@ -22,6 +22,8 @@ PAST_S = 86_400
 LIMIT_BYTES = 32 << 20
 _LAST_FIELD = codec.pack("age_ms")
 
+HISTORIES = (GetRates, GetTicks)
+
 Key = tuple[str, bytes]
 
 
@@ -44,7 +46,7 @@ class Shared:
 
     def key(self, request: Request[Any], message: RequestMessage) -> Key | None:
         """What makes two requests the same; None for those that nobody shares."""
-        if not isinstance(request, GetRates | GetTicks) or request.fresh:
+        if not isinstance(request, HISTORIES) or request.fresh:
             return None
         return message.method, bytes(message.params)
 

@@ -51,7 +51,8 @@ class Standing:
     @property
     def foreign(self) -> bool:
         """Whether the terminal is logged in to another account than the bridge's."""
-        return any(condition.reason == "wrong_account" for condition in self.conditions.now)
+        conditions = self.conditions.now  # mostly none, and asked for with every request
+        return bool(conditions) and any(condition.reason == "wrong_account" for condition in conditions)
 
     @property
     def served(self) -> tuple[int, str] | None:

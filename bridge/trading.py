@@ -7,7 +7,8 @@ Volumes are in lots, money in the account's currency. Source: MQL5 `ENUM_POSITIO
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from operator import attrgetter
 from typing import Annotated, NamedTuple
 
 from msgspec import Meta
@@ -123,6 +124,17 @@ class TradeRequest:
     comment: Text = ""
     position: Whole = 0
     position_by: Whole = 0
+
+
+_VALUES = attrgetter(*(field.name for field in fields(TradeRequest)))
+_FILLING = [field.name for field in fields(TradeRequest)].index("type_filling")
+
+
+def with_filling(request: TradeRequest, type_filling: int) -> TradeRequest:
+    """The same request with this `type_filling`: what `dataclasses.replace` does, at half its cost."""
+    values = list(_VALUES(request))
+    values[_FILLING] = type_filling
+    return TradeRequest(*values)
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, TypeVar, get_type_hints
 
 from bridge.records import Account, Symbol, TerminalInfo
@@ -121,6 +121,10 @@ class FakeTerminal(Terminal):
         if name in self.shown:
             return self.shown[name]
         return last_tick(self.ticks[name]) if self.ticks[name] else Tick(0, 0.0, 0.0, 0.0, 0, 0, 0, 0.0)
+
+    def native(self, function: str, arguments: Sequence[Any]) -> tuple[int, str, Any]:
+        self._called(function)
+        return -7, "Terminal: Unsupported function", None
 
     def ticks_from(self, name: str, from_s: int, count: int, kind: str = "all") -> bytes:
         self._symbol("ticks_from", name)

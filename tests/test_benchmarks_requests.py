@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from benchmarks import cached, history, pipelined
+from benchmarks import aio, cached, history, pipelined
 from benchmarks.rounds import Size
 from bridge.messages import MAX_ROWS
 from bridge.ticks import BAR_STRUCT, RECORD_BYTES, iter_bars, iter_ticks
@@ -33,6 +33,12 @@ def test_history_has_rows_for_every_round(kind: history.Kind) -> None:
 def test_last_ticks() -> None:
     with cached.reference(TINY) as raw, cached.ours(TINY) as bridged:
         assert raw().value > 0
+        assert set(bridged().cpu_us) == {"bridge", "client"}
+
+
+def test_the_asyncio_client() -> None:
+    with aio.ours(TINY) as bridged:
+        assert bridged().value > 0
         assert set(bridged().cpu_us) == {"bridge", "client"}
 
 

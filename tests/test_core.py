@@ -220,6 +220,24 @@ def test_an_order_waits_for_at_most_one_call(attached: Bench) -> None:
         assert attached.step() == (["account", "send"] if turn else ["account", "symbol", "send"])
 
 
+def test_only_results_of_short_reads_may_wait_for_others(attached: Bench) -> None:
+    held: list[FromSession] = []
+    attached.session._answer = held.append
+    for request in (GetTick("EURUSD", fresh=True), ORDER, GetRates("EURUSD", "M1", count=1)):
+        attached.call(request)
+    said = attached.settle()
+    assert [message.id for message in held if isinstance(message, Result)] == [1]
+    assert {message.id for message in only(said, Result)} | {message.id for message in only(said, Failed)} == {2, 3}
+
+
+def test_an_order_is_not_among_the_reads_that_wait(attached: Bench) -> None:
+    assert not attached.session.reads_wait
+    attached.call(GetTick("EURUSD", fresh=True))
+    assert attached.session.reads_wait
+    attached.call(ORDER)
+    assert not attached.session.reads_wait
+
+
 def test_streams_get_their_turn_between_calls(attached: Bench) -> None:
     attached.session.receive(StartStream("tick:EURUSD"))
     attached.settle()

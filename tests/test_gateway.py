@@ -53,6 +53,29 @@ def test_a_request_is_passed_on_and_its_result_passed_back() -> None:
     assert (reply.epoch, reply.time_msc) == (EPOCH, WALL_US // 1000 + 1_000)
 
 
+def test_several_answers_in_one_frame_go_to_those_who_asked() -> None:
+    bench = Bench().connect()
+    for _ in range(3):
+        bench.ask(GetAccount())
+    calls = bench.calls()
+    accounts = [blank(Account, login=1, balance=float(number)) for number in range(3)]
+    results = [link.Result(call.id, Raw(link.pack(account))) for call, account in zip(calls, accounts, strict=True)]
+    bench.gateway.receive_link(link.together([link.pack(message) for message in (link.Idle(), *results)]), bench.now)
+    bench.take()
+    told = [codec.decode_result("account", reply) for _, reply in bench.replies]
+    assert told == accounts
+
+
+def test_of_a_frame_with_garbage_nothing_counts() -> None:
+    bench = Bench().connect()
+    bench.ask(GetAccount())
+    (call,) = bench.calls()
+    result = link.pack(link.Result(call.id, Raw(link.pack(blank(Account, login=1)))))
+    bench.gateway.receive_link(link.together([result, b"\x91\xc0"]), bench.now)
+    bench.take()
+    assert isinstance(bench.error(), NotConnected)
+
+
 def test_a_failure_is_passed_back_with_all_that_it_says() -> None:
     bench = Bench().connect()
     bench.ask(GetAccount())

@@ -9,7 +9,8 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, TypeVar
+from types import SimpleNamespace
+from typing import Any, TypeVar, cast
 
 import msgspec
 import pytest
@@ -17,8 +18,8 @@ import zmq
 
 from bridge.codec import pack as pack_message
 from bridge.errors import ConfigError
-from bridge.messages import GetAccount, Request, SendOrder
-from bridge.session.host import FAULT, MISUSED, run
+from bridge.messages import GetAccount, GetSymbol, Request, SendOrder
+from bridge.session.host import FAULT, HELD_S, MISUSED, MOST_HELD, SHORT_S, _Outgoing, run
 from bridge.session.link import (
     Attached,
     Call,
@@ -34,8 +35,10 @@ from bridge.session.link import (
     Started,
     StartStream,
     Stop,
+    all_from_session,
     from_session,
     pack,
+    together,
 )
 from bridge.session.settings import SessionSettings
 from bridge.trading import TradeRequest
@@ -137,6 +140,50 @@ def test_a_session_in_a_thread_serves_calls_and_streams(context: Context, locked
     thread.join(5)
     assert (thread.is_alive(), codes) == (False, [0])
     assert terminal.calls[-1] == "detach"
+
+
+def test_results_of_short_calls_travel_together_and_before_what_is_said_next() -> None:
+    frames: list[bytes] = []
+    socket: Any = SimpleNamespace(send=lambda frame, flags: frames.append(frame))
+    outgoing = _Outgoing(socket)
+    results = [Result(number, msgspec.Raw(b"\xc0")) for number in range(4)]
+    for number, result in enumerate(results):
+        outgoing.hold(result)
+        assert outgoing.may_wait(number * 1e-5, number * 1e-5 + 1e-5)
+    assert frames == []
+    outgoing.send(Idle())
+    assert [all_from_session(frame) for frame in frames] == [results, [Idle()]]
+    outgoing.flush()
+    assert len(frames) == 2
+
+
+def test_a_result_waits_for_no_long_call_nor_for_long() -> None:
+    outgoing = _Outgoing(cast(Any, None))
+    outgoing.hold(Idle())
+    assert not outgoing.may_wait(10.0, 10.0 + 2 * SHORT_S)
+    outgoing = _Outgoing(cast(Any, None))
+    outgoing.hold(Idle())
+    assert outgoing.may_wait(10.0, 10.0)
+    assert not outgoing.may_wait(10.0 + 2 * HELD_S, 10.0 + 2 * HELD_S)
+    outgoing.held *= MOST_HELD
+    assert not outgoing.may_wait(10.0, 10.0)
+
+
+def test_many_calls_at_once_are_answered_in_order(context: Context, gateway: Gateway) -> None:
+    thread, _ = start(gateway, FakeTerminal("EURUSD"), context)
+    gateway.send(Connect(1))
+    gateway.wait(Attached)
+    call = GetSymbol("EURUSD")
+    frames = [pack(Call(number, call.method, msgspec.Raw(pack_message(call)), 1e12)) for number in range(100)]
+    gateway.socket.send(together(frames))
+    answered: list[int] = []
+    while len(answered) < 100:
+        assert gateway.socket.poll(5_000)
+        answered += [message.id for message in all_from_session(gateway.socket.recv()) if isinstance(message, Result)]
+    assert answered == list(range(100))
+    gateway.send(Stop())
+    thread.join(5)
+    assert not thread.is_alive()
 
 
 def test_a_fault_ends_the_session_with_a_report(context: Context, gateway: Gateway, capsys: pytest.CaptureFixture[str]) -> None:

@@ -58,8 +58,9 @@ class InlineSessions:
 
     def send(self, frame: bytes) -> None:
         """What it is told, and its answers."""
-        for answer in obliging(link.to_session(frame)):
-            self._far.send(link.pack(answer))
+        for message in link.all_to_session(frame):
+            for answer in obliging(message):
+                self._far.send(link.pack(answer))
 
     def exited(self) -> list[tuple[int, str]]:
         """Never by itself."""

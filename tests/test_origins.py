@@ -12,11 +12,11 @@ from bridge.origins import DEFAULT, NAMES, Origins, origins
 
 VALUES = {
     "MT5_LOGIN": "5", "MT5_PASSWORD": "p", "MT5_SERVER": "s", "MT5_PATH": "a", "MT5_TIMEOUT_MS": "7", "MT5_PORTABLE": "true",
-    "MT5BRIDGE_ENDPOINT": "tcp://127.0.0.1:1", "MT5BRIDGE_JOURNAL": "j",
+    "MT5BRIDGE_ENDPOINT": "tcp://127.0.0.1:1", "MT5BRIDGE_JOURNAL": "j", "MT5BRIDGE_KEYS": "k",
 }  # fmt: skip
 TOML = {
     "MT5_SERVER": "'t'", "MT5_PATH": "'t'", "MT5_PASSWORD": "'t'", "MT5BRIDGE_ENDPOINT": "'tcp://127.0.0.1:2'",
-    "MT5BRIDGE_JOURNAL": "'k'",
+    "MT5BRIDGE_JOURNAL": "'k'", "MT5BRIDGE_KEYS": "'k'",
 }  # fmt: skip
 
 

@@ -47,6 +47,21 @@ def test_from_the_session_and_back(message: link.FromSession) -> None:
         link.to_session(link.pack(message))
 
 
+@pytest.mark.parametrize("count", [1, 2, 300])
+def test_several_messages_travel_in_one_frame(count: int) -> None:
+    to_session, from_session = (TO_SESSION * 60)[:count], (FROM_SESSION * 60)[:count]
+    assert link.all_to_session(link.together([*map(link.pack, to_session)])) == to_session
+    assert link.all_from_session(link.together([*map(link.pack, from_session)])) == from_session
+
+
+def test_among_several_messages_one_that_makes_no_sense_is_malformed() -> None:
+    idle, connect = link.pack(link.Idle()), link.pack(link.Connect(1))
+    for frame in (link.together([idle, connect]), link.together([idle, idle])[:-1], link.together([idle, idle]) + idle):
+        for decode in (link.all_from_session, link.all_to_session):
+            with pytest.raises(MalformedMessage):
+                decode(frame)
+
+
 @pytest.mark.parametrize("code", sorted(ERRORS))
 def test_every_error_survives_the_way(code: str) -> None:
     error = ERRORS[code]("what happened", next_step="what to do", number=5, name="x")
@@ -73,9 +88,9 @@ tagged = st.builds(lambda tag, rest: [tag, *rest], tags, st.lists(values, max_si
 
 
 @settings(max_examples=200, deadline=None)
-@given(st.binary(max_size=60) | (values | tagged).map(msgpack.packb))
+@given(st.binary(max_size=60) | (values | tagged).map(msgpack.packb) | st.binary(max_size=60).map(b"\xdd".__add__))
 def test_any_bytes_are_a_message_or_malformed(frame: bytes) -> None:
-    for decode in (link.to_session, link.from_session):
+    for decode in (link.to_session, link.from_session, link.all_to_session, link.all_from_session):
         try:
             decode(frame)
         except MalformedMessage as error:

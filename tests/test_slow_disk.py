@@ -52,12 +52,12 @@ class Desk:
         plainly = rig.sessions.send
 
         def send(frame: bytes) -> None:
-            message = link.to_session(frame)
-            if isinstance(message, link.Call) and message.method == "order":
-                self.sent.append(message)
-                rig.sessions._far.send(link.pack(done(message)))
-            else:
-                plainly(frame)
+            for message in link.all_to_session(frame):
+                if isinstance(message, link.Call) and message.method == "order":
+                    self.sent.append(message)
+                    rig.sessions._far.send(link.pack(done(message)))
+                else:
+                    plainly(link.pack(message))
 
         rig.sessions.send = send  # type: ignore[method-assign]
 

@@ -12,6 +12,7 @@ from bridge.messages import (
     BACKFILLED,
     FOREIGN,
     LATE,
+    CallAccount,
     FindSymbol,
     GetAccount,
     GetConnectionHistory,
@@ -126,6 +127,7 @@ def test_nothing_of_an_account_is_asked_of_another_one() -> None:
     bench.say(health(**OTHER))
     requests: list[Request[Any]] = [
         BUY, GetAccount(), GetPositions(), GetOrders(), GetHistoryOrders(position=1), GetDeals(position=1), FindSymbol("A"),
+            CallAccount("positions_get"),
     ]  # fmt: skip
     assert {request.method for request in requests} == OF_ACCOUNT | {"order"}
     for request in requests:

@@ -136,4 +136,3 @@ def test_a_subscriber_that_was_stopped_gets_everything(terminal: SimulatedTermin
         assert histories.keys() == set(TOPICS)
         found = delivered("subscriber", [part], histories, whole=True)
         assert found.wrong == []
-        assert found.replayed + found.backfilled > 0

@@ -50,22 +50,30 @@ MOST_FAILURES = 5
 
 
 class Session:
-    """One generation of the session. `send` takes the messages to the gateway."""
+    """One generation of the session. `send` takes the messages to the gateway, `answer` those that need not go at once: results of
+    short reads, while others wait (`reads_wait`)."""
 
-    def __init__(self, terminal: Terminal, credentials: Credentials, send: Callable[[FromSession], None]) -> None:
+    def __init__(
+        self,
+        terminal: Terminal,
+        credentials: Credentials,
+        send: Callable[[FromSession], None],
+        answer: Callable[[FromSession], None] | None = None,
+    ) -> None:
         self._terminal = terminal
         self._credentials = credentials
         self._send = send
+        self._answer = answer or send
         self._schedule = Schedule()
         self._owner = Owner()
         self._sight = Sight(terminal, lambda: send(Idle()), lambda: send(Busy("order", ORDER_LIMIT_S)))
         self._feed = Feed(terminal, self._owner)
+        self._sight.streamed = self._feed.symbols
         self._outbox = Outbox(self._feed, send)
         self._signs = Signs(terminal, self._feed.symbols)
         self._reading: Reading | None = None
         self._connect: Connect | None = None
-        self._attached = False
-        self._was_attached = False
+        self._attached = self._was_attached = False
         self._starting: tuple[str, Begin] | None = None
         self._start_limit_s = 0.0
         self._feeds_turn = False
@@ -98,6 +106,11 @@ class Session:
         self._feed.stop(topic)
         self._outbox.flush()
         self._send(Stopped(topic))
+
+    @property
+    def reads_wait(self) -> bool:
+        """Whether another call comes next, which is not an order."""
+        return bool(self._schedule) and not self._schedule.urgent
 
     # ---- time --------------------------------------------------------------------------------------------------------------------
 
@@ -235,7 +248,7 @@ class Session:
             if isinstance(error, AccountChanged):
                 self._sign_due = now  # the gateway has to know
         else:
-            self._send(Result(call.id, result))
+            (self._answer if limit_s is None and call.method != "order" else self._send)(Result(call.id, result))
         if call.method == "order":
             self._feed.ordered(now)
 

@@ -17,7 +17,7 @@ import zmq
 
 from bridge.errors import BridgeError, ConfigError
 from bridge.session.core import Session
-from bridge.session.link import FromSession, Misconfigured, Ready, pack, to_session
+from bridge.session.link import FromSession, Misconfigured, Ready, all_to_session, pack, together
 from bridge.session.settings import SessionSettings
 from bridge.terminal import Terminal
 from bridge.terminal.metatrader import open_terminal
@@ -30,6 +30,13 @@ POLL_MS = 200
 """Longest wait for a message: on Windows a wait is not interrupted by anything else."""
 LAST_WORDS_MS = 500
 """How long the end waits for what was said last to be taken."""
+LOOK_S = 0.0001
+"""While there is something to do, the link is looked at this often, not after each step: looking costs as much as a short one."""
+SHORT_S = 0.00005
+HELD_S = 0.0002
+MOST_HELD = 16
+"""A result may wait for that of the next call after a call this short, for so long in all, and with so many others. Results of
+orders, and of calls that may rightly take long, never do."""
 BURST = 256
 """Messages taken from the link in one go."""
 NOBLOCK = int(zmq.NOBLOCK)
@@ -87,28 +94,67 @@ def _serve(
     terminal_factory: Callable[[str], Terminal],
     clock: Callable[[], float],
 ) -> None:
-    def send(message: FromSession) -> None:
-        link.send(pack(message), NOBLOCK)
-
+    outgoing = _Outgoing(link)
+    send = outgoing.send
     send(Ready(settings.token, os.getpid()))
     try:
         terminal = terminal_factory(settings.terminal)
     except ConfigError as error:
         send(Misconfigured(error.message, error.next_step))
         raise
-    session = Session(terminal, settings.credentials, send)
+    session = Session(terminal, settings.credentials, send, outgoing.hold)
     try:
+        look_s, timeout_ms = 0.0, -1
         while not session.stopped:
             now = clock()
             deadline = session.next_deadline()
             if deadline <= now:
+                if now >= look_s:
+                    look_s = now + LOOK_S
+                    _receive(link, session)
                 session.step(now)
-                _receive(link, session)
-            else:
-                link.setsockopt(RCVTIMEO, min(POLL_MS, math.ceil((deadline - now) * 1000)))
-                _await(link, session)
+                if outgoing.held and not (session.reads_wait and outgoing.may_wait(now, clock())):
+                    outgoing.flush()
+                continue
+            wait_ms = min(POLL_MS, math.ceil((deadline - now) * 1000))
+            if wait_ms != timeout_ms:
+                link.setsockopt(RCVTIMEO, wait_ms)
+                timeout_ms = wait_ms
+            _await(link, session)
+            look_s = clock() + LOOK_S
     finally:
+        outgoing.flush()
         session.close()
+
+
+class _Outgoing:
+    """What goes to the gateway. Results of calls that take next to no time travel together."""
+
+    def __init__(self, link: zmq.Socket[bytes]) -> None:
+        self._link = link
+        self._since_s: float | None = None
+        self.held: list[bytes] = []
+
+    def send(self, message: FromSession) -> None:
+        """Send it now, behind what was held back."""
+        self.flush()
+        self._link.send(pack(message), NOBLOCK)
+
+    def hold(self, message: FromSession) -> None:
+        """Send it soon."""
+        self.held.append(pack(message))
+
+    def may_wait(self, begun_s: float, now: float) -> bool:
+        """Whether what is held back may wait for the next call, after one that began at `begun_s`."""
+        if self._since_s is None:
+            self._since_s = begun_s
+        return len(self.held) < MOST_HELD and now - begun_s < SHORT_S and now - self._since_s < HELD_S
+
+    def flush(self) -> None:
+        """Send what was held back."""
+        if self.held:
+            held, self.held, self._since_s = self.held, [], None
+            self._link.send(together(held), NOBLOCK)
 
 
 def _receive(link: zmq.Socket[bytes], session: Session) -> None:
@@ -116,12 +162,15 @@ def _receive(link: zmq.Socket[bytes], session: Session) -> None:
     for _ in range(BURST):
         if not int(link.getsockopt(EVENTS)) & POLLIN:  # half of what it costs to be told by an exception
             return
-        session.receive(to_session(link.recv(NOBLOCK)))
+        for message in all_to_session(link.recv(NOBLOCK)):
+            session.receive(message)
 
 
 def _await(link: zmq.Socket[bytes], session: Session) -> None:
     """One message. It is acted on before others are looked for: the answer is sooner out."""
     try:
-        session.receive(to_session(link.recv()))
+        frame = link.recv()
     except zmq.Again:
         return
+    for message in all_to_session(frame):
+        session.receive(message)

@@ -7,6 +7,7 @@ session.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -217,6 +218,10 @@ FromSession = (
 
 pack = msgspec.msgpack.Encoder().encode
 _decode_to_session = msgspec.msgpack.Decoder(ToSession).decode
+_decode_all_to_session = msgspec.msgpack.Decoder(list[ToSession]).decode
+_decode_all_from_session = msgspec.msgpack.Decoder(list[FromSession]).decode
+_ARRAY = b"\xdd"
+"""First byte of a frame with several messages, an array32; a message alone is a smaller array."""
 _decode_from_session = msgspec.msgpack.Decoder(FromSession).decode
 
 
@@ -236,6 +241,33 @@ def from_session(frame: bytes) -> FromSession:
     except (msgspec.MsgspecError, ValueError, RecursionError) as error:
         raise MalformedMessage(f"not a message of the session: {error}") from None
     return message
+
+
+def together(frames: Sequence[bytes]) -> bytes:
+    """One frame of several messages: the link does its work for each frame, and not for each message."""
+    return frames[0] if len(frames) == 1 else b"".join((_ARRAY, len(frames).to_bytes(4, "big"), *frames))
+
+
+def all_to_session(frame: bytes) -> list[ToSession]:
+    """The messages of the gateway in a frame, in order. Raises `MalformedMessage`."""
+    if frame[:1] != _ARRAY:
+        return [to_session(frame)]
+    try:
+        messages: list[ToSession] = _decode_all_to_session(frame)
+    except (msgspec.MsgspecError, ValueError, RecursionError) as error:
+        raise MalformedMessage(f"not messages for the session: {error}") from None
+    return messages
+
+
+def all_from_session(frame: bytes) -> list[FromSession]:
+    """The messages of the session in a frame, in order. Raises `MalformedMessage`."""
+    if frame[:1] != _ARRAY:
+        return [from_session(frame)]
+    try:
+        messages: list[FromSession] = _decode_all_from_session(frame)
+    except (msgspec.MsgspecError, ValueError, RecursionError) as error:
+        raise MalformedMessage(f"not messages of the session: {error}") from None
+    return messages
 
 
 def failed(call_id: int, error: BridgeError) -> Failed:

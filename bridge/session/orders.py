@@ -15,7 +15,7 @@ from bridge.session.failures import INVALID_PARAMS, refusal
 from bridge.session.rules import CLOSE_BY, DEAL, PENDING, filling
 from bridge.session.sight import Sight
 from bridge.terminal import Terminal, TerminalError, sent_nothing
-from bridge.trading import Deal, OrderCheck, OrderResult, TradeRequest
+from bridge.trading import Deal, OrderCheck, OrderResult, TradeRequest, with_filling
 
 PLACED = 10008
 TICKETED = (DEAL, PENDING, CLOSE_BY)
@@ -129,7 +129,7 @@ def checked(sight: Sight, request: TradeRequest) -> OrderCheck:
     """The terminal's own check of a request, with a `type_filling` chosen where there is none; no other rule is looked at."""
     if request.type_filling is None:
         symbol = sight.symbol(request.symbol) if request.symbol and request.action in (DEAL, PENDING) else None
-        request = replace(request, type_filling=0 if symbol is None else filling(symbol, request.type))
+        request = with_filling(request, 0 if symbol is None else filling(symbol, request.type))
     return sight.terminal.check(request)
 
 
@@ -192,7 +192,7 @@ def _details(result: OrderResult) -> dict[str, Any]:
         "deal": result.deal,
         "bid": result.bid,
         "ask": result.ask,
-        "request_id": result.request_id,
+        "server_request_id": result.request_id,
         "retcode_external": result.retcode_external,
     }
 

@@ -14,6 +14,7 @@ RANKS: dict[str, int] = {
     "account": 2, "positions": 2, "orders": 2, "history_orders": 2, "deals": 2,
     "tick": 3, "symbol": 3, "symbols": 3, "find_symbol": 3, "terminal": 3,
     "rates": 5, "ticks": 5,
+    "account_call": 2, "terminal_call": 3, "symbol_select": 3, "history_call": 5,
 }  # fmt: skip
 """Rank of each method; the lowest goes first."""
 STREAM_RANK = 4
@@ -25,16 +26,19 @@ class Schedule:
 
     def __init__(self) -> None:
         self._queues: tuple[deque[Call | StartStream], ...] = tuple(deque() for _ in range(_LAST + 1))
+        self._count = 0
 
     def add(self, item: Call | StartStream) -> None:
         """Put it behind those of its rank."""
         rank = STREAM_RANK if isinstance(item, StartStream) else RANKS.get(item.method, _LAST)
         self._queues[rank].append(item)
+        self._count += 1
 
     def take(self) -> Call | StartStream | None:
         """The next one, or `None`."""
         for queue in self._queues:
             if queue:
+                self._count -= 1
                 return queue.popleft()
         return None
 
@@ -49,16 +53,17 @@ class Schedule:
         return any(self._queues[:STREAM_RANK])
 
     def __bool__(self) -> bool:
-        return any(self._queues)
+        return self._count > 0
 
     def __len__(self) -> int:
-        return sum(map(len, self._queues))
+        return self._count
 
     def forget(self, topic: str) -> None:
         """Nobody wants this stream any more: do not start it."""
         queue = self._queues[STREAM_RANK]
         kept = [item for item in queue if not (isinstance(item, StartStream) and item.topic == topic)]
         if len(kept) != len(queue):
+            self._count -= len(queue) - len(kept)
             queue.clear()
             queue.extend(kept)
 
