@@ -12,18 +12,14 @@ from typing import Any, TypeVar
 
 import click
 
-from bridge import listing, switch
+from bridge import listing, program, switch
 from bridge.errors import BridgeError, ConfigError
 from bridge.keys import keys
+from bridge.options import endpoint_option, json_option, key_options
 from bridge.steering import COMMANDS
 from bridge.version import __version__
 
 F = TypeVar("F", bound=Callable[..., Any])
-
-endpoint_option: Callable[[F], F] = click.option(
-    "--endpoint", metavar="ENDPOINT", help="Requests endpoint of the bridge [MT5BRIDGE_ENDPOINT, tcp://127.0.0.1:5555]."
-)
-json_option: Callable[[F], F] = click.option("--json", "as_json", is_flag=True, help="One JSON object on standard output.")
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
@@ -37,6 +33,7 @@ def commands() -> None:
     See what it does:      mt5bridge status
     Find what is wrong:    mt5bridge doctor
     Follow its events:     mt5bridge tail connection tick:EURUSD
+    Run a MetaTrader5 bot: mt5bridge run bot.py
     """
 
 
@@ -106,7 +103,7 @@ def terminal(context: click.Context, /, **options: Any) -> None:
 
 for command in COMMANDS:
     terminal.add_command(command)
-for command in (*switch.COMMANDS, *listing.COMMANDS, keys):
+for command in (*switch.COMMANDS, *listing.COMMANDS, keys, program.run):
     commands.add_command(command)
 
 
@@ -169,6 +166,7 @@ def reconnect(endpoint: str | None, as_json: bool) -> None:
 @click.option(
     "--endpoint", metavar="ENDPOINT", help="Requests endpoint of a bridge that must be running [else the configured one]."
 )
+@key_options
 @click.option(
     "--symbol", "symbols", multiple=True, metavar="SYMBOL", help="Look at this symbol; may be repeated [some of Market Watch]."
 )

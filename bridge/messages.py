@@ -40,6 +40,7 @@ from bridge.replies import (
     Status,
     Subscribed,
     Symbols,
+    TerminalAnswer,
     TradeEvent,
     TradingState,
     Welcome,
@@ -261,7 +262,7 @@ class GetSymbols(Request[Symbols]):
     """Symbols whose names match `group` (MQL5 group filter), hidden ones too; `start` and `count` cut the list."""
 
     method: ClassVar[str] = "symbols"
-    group: Annotated[str, Meta(max_length=1_000)] | None = None
+    group: Annotated[str, Meta(max_length=2_000)] | None = None
     start: Whole = 0
     count: Annotated[int, Meta(ge=1, le=MAX_SYMBOLS)] = MAX_SYMBOLS
 
@@ -402,10 +403,50 @@ class CalcProfit(Request[Money]):
     price_close: Amount
 
 
+@dataclass(frozen=True, slots=True)
+class CallTerminal(Request[TerminalAnswer]):
+    """One function of the terminal's own API, about itself or the market, with the arguments as they are."""
+
+    method: ClassVar[str] = "terminal_call"
+    function: Literal["version", "terminal_info", "symbols_total", "symbol_info", "symbol_info_tick", "market_book_get"]
+    arguments: tuple[Any, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class CallHistory(Request[TerminalAnswer]):
+    """One function of the terminal's own API that reads bars or ticks, with the arguments as they are."""
+
+    method: ClassVar[str] = "history_call"
+    function: Literal["copy_rates_from", "copy_rates_from_pos", "copy_rates_range", "copy_ticks_from", "copy_ticks_range"]
+    arguments: tuple[Any, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class CallAccount(Request[TerminalAnswer]):
+    """One function of the terminal's own API that reads or calculates something of the account, with the arguments as they are."""
+
+    method: ClassVar[str] = "account_call"
+    function: Literal[
+        "account_info", "orders_total", "orders_get", "positions_total", "positions_get", "history_orders_total",
+        "history_orders_get", "history_deals_total", "history_deals_get", "order_calc_margin", "order_calc_profit", "order_check",
+    ]  # fmt: skip
+    arguments: tuple[Any, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class SelectSymbol(Request[TerminalAnswer]):
+    """Show a symbol in the terminal's Market Watch, or hide it. One that is streamed to a client is not hidden."""
+
+    method: ClassVar[str] = "symbol_select"
+    symbol: Text
+    enable: bool = True
+
+
 _REQUESTS: tuple[type[Request[Any]], ...] = (
     Hello, Goodbye, Ping, GetStatus, GetConnectionHistory, Reconnect, Halt, Resume, GetLimits, GetJournal, GetSnapshot, GetReplay,
     GetAccount, GetTerminal, GetSymbols, GetSymbol, FindSymbol, GetTick, GetRates, GetTicks, GetPositions, GetOrders,
-    GetHistoryOrders, GetDeals, CheckOrder, SendOrder, CalcMargin, CalcProfit,
+    GetHistoryOrders, GetDeals, CheckOrder, SendOrder, CalcMargin, CalcProfit, CallTerminal, CallHistory, CallAccount,
+    SelectSymbol,
 )  # fmt: skip
 
 REQUESTS: dict[str, type[Request[Any]]] = {kind.method: kind for kind in _REQUESTS}

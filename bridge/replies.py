@@ -375,6 +375,16 @@ class OrderOutcome:
 
 
 @dataclass(frozen=True, slots=True)
+class TerminalAnswer:
+    """Reply to `terminal_call`, `history_call`, `account_call` and `symbol_select`: the terminal's own code and text (1 is success)
+    and what it gave, nil when it failed: a struct as the list of its fields, records as bytes."""
+
+    code: int
+    text: str
+    value: Any = None
+
+
+@dataclass(frozen=True, slots=True)
 class Money:
     """Reply to `margin` and `profit`, in the account's currency."""
 

@@ -172,38 +172,14 @@ class AsyncDriver:
     # ---- what the loop calls -----------------------------------------------------------------------------------------------------
 
     def _on_requests(self) -> None:
-        if self.state != "open" or self._sockets is None:
-            return
-        socket, receive = self._sockets.requests, self.session.receive_reply
-        now = time.monotonic()
-        left_bytes = BURST_BYTES
-        with contextlib.suppress(zmq.Again):
-            for _ in range(BURST):
-                frame = socket.recv(NOBLOCK, copy=False).buffer if self._large else socket.recv(NOBLOCK)
-                receive(frame, now)
-                left_bytes -= len(frame)
-                more = bool(int(socket.get(zmq.EVENTS)) & POLLIN)
-                if left_bytes < 0 or not more:
-                    break
-            if more:
-                self._running.call_soon(self._on_requests)
-        self._work()
+        if self.state == "open":
+            self._work()
 
     def _on_events(self) -> None:
-        if self.state != "open" or self._sockets is None:
-            return
-        receive, take = self._sockets.events.recv, self.session.receive_event
-        now = time.monotonic()
-        left_bytes = BURST_BYTES
-        with contextlib.suppress(zmq.Again):
-            for _ in range(BURST):
-                frame = receive(NOBLOCK)
-                take(frame, now)
-                left_bytes -= len(frame)
-                if left_bytes < 0:
-                    break
-            self._running.call_soon(self._on_events)  # there may be more, and nobody would tell
-        self._work()
+        if self.state == "open" and self._sockets is not None:
+            if _drain(self._sockets.events, self.session.receive_event, time.monotonic()):
+                self._running.call_soon(self._on_events)
+            self._work()
 
     def _on_time(self) -> None:
         if self.state == "open" and self._sockets is not None:
@@ -214,15 +190,19 @@ class AsyncDriver:
     def _work(self) -> None:
         """What is to be done after anything has happened: the session's time, what it sends, and those who wait for it."""
         try:
-            self.session.on_time(time.monotonic())
+            now = time.monotonic()
+            if self._sockets is not None and _drain(self._sockets.requests, self.session.receive_reply, now, copy=not self._large):
+                self._running.call_soon(self._on_requests)
+            else:  # whatever the loop was busy with for so long: what has been answered is not too late
+                self.session.on_time(now)
             self._flush()
             self._waiting.notify()
             self._arm()
         except Exception as error:
-            known = isinstance(error, BridgeError)
-            self._failure = error if known else InternalError(f"the client has failed: {error!r}", next_step="report this")
+            internal = InternalError(f"the client has failed: {error!r}", next_step="report this")
+            self._failure = error if isinstance(error, BridgeError) else internal
             self._waiting.fail(self._failure)
-            if not known:
+            if self._failure is internal:
                 raise  # for the loop to show where
 
     def _flush(self) -> None:
@@ -267,20 +247,20 @@ class AsyncDriver:
         check_use(self.state, self._pid, self._loop)
 
     async def close(self) -> None:
-        """Take leave and close the sockets; subscriptions end, and who waits for an answer is told. Waits at most 0.3 s. Does
-        nothing the second time."""
+        """Take leave, for at most 0.3 s, and close the sockets; subscriptions end, and who waits for an answer is told."""
         if self.state != "open" or os.getpid() != self._pid:
             return
-        if self._failure is None:
-            self.check()
+        if self._failure is not None or self._running.is_closed():
+            self._shut()
+            return
+        self.check()
         try:
             for feed in list(self.session.subscriptions.feeds):
                 self.session.unsubscribe(feed)
             call = self.session.goodbye(time.monotonic(), GOODBYE_S)
             self._waiting.end()
             self._work()
-            if self._failure is None:
-                await self.until(lambda: call.done)
+            await self.until(lambda: call.done)
         finally:
             self._shut()
 
@@ -297,3 +277,17 @@ class AsyncDriver:
             self._watch.close()
         if self._sockets is not None:
             self._sockets.close()
+
+
+def _drain(socket: zmq.Socket[bytes], take: Callable[[Any, float], None], now: float, *, copy: bool = True) -> bool:
+    """Take what is there, but not too much at a time; whether there may be more, of which nobody would tell."""
+    left_bytes = BURST_BYTES
+    with contextlib.suppress(zmq.Again):
+        for _ in range(BURST):
+            frame = socket.recv(NOBLOCK) if copy else socket.recv(NOBLOCK, copy=False).buffer
+            take(frame, now)
+            left_bytes -= len(frame)
+            if left_bytes < 0:
+                break
+        return True
+    return False

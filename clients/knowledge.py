@@ -51,11 +51,11 @@ class Knowledge:
 
     def __repr__(self) -> str:
         kind, session, state = type(self).__name__, self._driver.session, self._driver.state
-        if state == "open":
-            known = "silent" if self.is_silent or session.connection is None else session.connection.state
-            state = f"the bridge is silent, timeout {self.timeout_s:g} s" if known == "silent" else f"the terminal is {known}"
-        else:
-            state = "not connected yet" if state == "new" else state
+        if state == "new":
+            state = "not connected yet"
+        elif state == "open":
+            known = None if self.is_silent else session.connection
+            state = "the bridge is silent" if known is None else f"the terminal is {known.state}"
         return f"<{kind} {self.name!r} at {self.endpoint}: {state}>"
 
     def within(self, timeout_s: float) -> Self:

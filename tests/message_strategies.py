@@ -37,6 +37,7 @@ _SIMPLE: dict[Any, st.SearchStrategy[Any]] = {
     bytes: RECORDS,
     Raw: plain_values.map(lambda value: Raw(codec.pack(value))),
     type(None): st.none(),
+    Any: plain_values,
 }
 
 

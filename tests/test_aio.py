@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from bridge.errors import OrderRejected, WrongProtocol
+from bridge.errors import InternalError, OrderRejected, WrongProtocol
 from bridge.messages import MAX_ROWS, Ping
 from bridge.replies import ConnectionState, OrderOutcome, Records
 from bridge.trading import OrderResult, TradeRequest
@@ -76,6 +76,20 @@ def test_many_answers_that_came_while_the_loop_stood_still(stage: Stage) -> None
             await asyncio.sleep(0)
             stage.time.run_for(HOP_S)  # the program computes
             assert [one.name for one in await asyncio.gather(*calls)] == [f"S{number}" for number in range(600)]
+
+    stage.run(program)
+
+
+@pytest.mark.parametrize("count", [1, 600])
+def test_what_was_answered_while_the_loop_stood_still_is_in_time(stage: Stage, bridge: ScriptedBridge, count: int) -> None:
+    async def program() -> None:
+        async with AsyncClient() as client, client.subscribe("tick:EURUSD"):
+            bridge.publish("tick:EURUSD", tick_record(1_000))
+            stage.sockets.flush()  # its event comes before the answer
+            calls = [asyncio.create_task(client.within(1.0).account()) for _ in range(count)]
+            await asyncio.sleep(0)
+            stage.time.run_for(5.0)  # the program computes, for longer than the call may take
+            assert await asyncio.gather(*calls) == [ACCOUNT] * count
 
     stage.run(program)
 
@@ -466,6 +480,28 @@ def test_a_refused_hello_is_raised_at_once(stage: Stage, bridge: ScriptedBridge)
         assert stage.sockets.closed
 
     stage.run(program)
+
+
+def test_a_fault_of_the_client_itself_is_told_to_everybody(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    shown: list[Any] = []
+
+    def broken(now: float) -> None:
+        raise ZeroDivisionError
+
+    async def program() -> None:
+        asyncio.get_running_loop().set_exception_handler(lambda _, context: shown.append(context["exception"]))
+        client = await AsyncClient.connect()
+        calls = [asyncio.create_task(client.account()) for _ in range(2)]
+        await asyncio.sleep(0)
+        monkeypatch.setattr(client._driver.session, "on_time", broken)
+        for call in (*calls, client.ping()):
+            with pytest.raises(InternalError, match="the client has failed: ZeroDivisionError"):
+                await call
+        await client.close()
+        assert stage.sockets.closed
+
+    stage.run(program)
+    assert [type(error) for error in shown] == [ZeroDivisionError]
 
 
 def test_an_interrupted_order_of_the_blocking_client_is_told_too() -> None:

@@ -107,6 +107,15 @@ def test_a_blocking_client_works_inside_a_running_loop(server: StandIn) -> None:
     assert run(cell()) == (ACCOUNT, Ticks)
 
 
+def test_a_blocking_client_that_is_printed_can_be_read(server: StandIn) -> None:
+    with Client(server.endpoint, name="me") as client, client.subscribe("tick:A", "tick:B*", "bar:A:M1", "log", "trade") as events:
+        assert repr(client) == f"<Client 'me' at {server.endpoint}: the terminal is connected>"
+        assert repr(events) == "<Subscription tick:A, bar:A:M1, log, trade and 1 more: 0 queued, lag 0.000 s, 0 gaps>"
+        assert repr(client.within(2.0)) == repr(client)
+    assert repr(client) == f"<Client 'me' at {server.endpoint}: closed>"
+    assert "trade and 1 more: closed, 0 queued" in repr(events)
+
+
 def test_each_task_and_each_thread_with_a_loop_of_its_own(server: StandIn) -> None:
     found: list[Any] = []
 
@@ -246,6 +255,14 @@ def test_a_bridge_that_says_nothing(kind: str, server: StandIn) -> None:
 
 
 @KINDS
+def test_a_bridge_whose_events_are_nowhere(kind: str, server: StandIn) -> None:
+    server.bridge.events_endpoint = "nowhere"
+    error = begin(kind, server.endpoint, timeout_s=10.0)
+    assert isinstance(error, ConfigError)
+    assert "not an endpoint" in str(error)
+
+
+@KINDS
 def test_a_bridge_of_another_protocol(kind: str, server: StandIn) -> None:
     def refuse(request: Any) -> None:
         raise WrongProtocol("version 1 is not spoken here", next_step="use the client of this bridge's release")
@@ -281,20 +298,25 @@ def test_a_bridge_that_dies_before_it_answers(kind: str) -> None:
                     client.within(0.2).account()
 
 
-def test_a_client_of_a_loop_that_is_no_more_is_refused(server: StandIn) -> None:
-    client = AsyncClient(server.endpoint)
+def test_a_client_of_another_loop_is_refused_and_one_of_a_loop_that_is_no_more_is_closed(server: StandIn) -> None:
+    client, forgotten = AsyncClient(server.endpoint), AsyncClient(server.endpoint)
 
-    async def open_and_close(closing: bool) -> None:
-        if closing:
-            with pytest.raises(CallError, match="another event loop"):
-                await client.close()
-        else:
-            await client.__aenter__()
+    async def begin_both() -> None:
+        await client.__aenter__()
+        await forgotten.__aenter__()
+
+    async def close_elsewhere() -> None:
+        with pytest.raises(CallError, match="another event loop"):
+            await client.close()
 
     with asyncio.Runner() as runner:
-        runner.run(open_and_close(closing=False))
-        run_in_thread(lambda: asyncio.run(open_and_close(closing=True)))
+        runner.run(begin_both())
+        run_in_thread(lambda: asyncio.run(close_elsewhere()))
         runner.run(client.close())
+    with pytest.raises(CallError, match="another event loop"):
+        asyncio.run(forgotten.ping())
+    asyncio.run(forgotten.close())
+    assert "closed" in repr(forgotten)
 
 
 def run_in_thread(act: Callable[[], None]) -> None:

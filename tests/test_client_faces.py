@@ -12,6 +12,8 @@ import pandas as pd
 import pytest
 from numpy.typing import NDArray
 
+import clients
+from bridge import errors
 from bridge.errors import OutcomeUnknown
 from bridge.messages import Ping
 from bridge.records import Account, Symbol
@@ -60,6 +62,11 @@ def test_parameters_and_documentation_are_the_same(blocking: type, asynchronous:
     assert waits != instant, f"{name}: it waits in the blocking client, and should be awaited here"
     if inspect.iscoroutinefunction(theirs):
         assert other.return_annotation == one.return_annotation
+
+
+def test_every_error_can_be_imported_from_the_clients() -> None:
+    tree = {name for name, kind in vars(errors).items() if isinstance(kind, type) and issubclass(kind, errors.BridgeError)}
+    assert tree <= set(clients.__all__)
 
 
 def test_signatures_say_what_is_returned() -> None:

@@ -11,8 +11,12 @@ from msgspec import Raw
 from bridge.codec import decode_params
 from bridge.errors import InvalidParameters, UnknownMethod, UnknownTimeframe
 from bridge.messages import (
+    MAX_ROWS,
     CalcMargin,
     CalcProfit,
+    CallAccount,
+    CallHistory,
+    CallTerminal,
     CheckOrder,
     FindSymbol,
     GetDeals,
@@ -24,10 +28,22 @@ from bridge.messages import (
     GetSymbols,
     GetTick,
     GetTicks,
+    SelectSymbol,
 )
 from bridge.placement import Placement, TraceOrder
 from bridge.records import Account, Symbol, TerminalInfo
-from bridge.replies import Deals, FoundSymbol, LastTick, Money, OrderOutcome, Orders, Positions, Records, Symbols
+from bridge.replies import (
+    Deals,
+    FoundSymbol,
+    LastTick,
+    Money,
+    OrderOutcome,
+    Orders,
+    Positions,
+    Records,
+    Symbols,
+    TerminalAnswer,
+)
 from bridge.session import orders
 from bridge.session.evidence import trace
 from bridge.session.failures import CALL_FAILED, INVALID_PARAMS, refusal
@@ -37,6 +53,9 @@ from bridge.session.sight import Sight
 from bridge.terminal import Terminal, TerminalError
 from bridge.ticks import RECORD_BYTES, TICK_STRUCT, TIMEFRAMES
 from bridge.trading import OrderCheck
+
+MAX_NATIVE_BARS = 250_000
+"""Bars in one answer of the terminal's own API (15 MB): a terminal shows 100,000 unless it is told to show more."""
 
 
 def account(terminal: Terminal, request: Any) -> Account:
@@ -166,17 +185,44 @@ def profit(terminal: Terminal, request: CalcProfit) -> Money:
     return Money(terminal.profit(request.action, request.symbol, request.volume, request.price_open, request.price_close))
 
 
+def terminal_call(terminal: Terminal, request: CallTerminal | CallAccount) -> TerminalAnswer:
+    """A function of the terminal's API, as it is."""
+    return TerminalAnswer(*terminal.native(request.function, request.arguments))
+
+
+def history_call(terminal: Terminal, request: CallHistory) -> TerminalAnswer:
+    """Bars or ticks as the terminal's API gives them, as far as they fit into a reply."""
+    code, text, value = terminal.native(request.function, request.arguments)
+    most = MAX_NATIVE_BARS if request.function.startswith("copy_rates") else MAX_ROWS
+    if isinstance(value, bytes) and len(value) > most * RECORD_BYTES:
+        raise InvalidParameters(
+            f"{request.function}: {len(value) // RECORD_BYTES} rows do not fit into a reply",
+            next_step=f"ask for at most {most} at a time",
+            field="arguments",
+            rule="rows",
+        )
+    return TerminalAnswer(code, text, value)
+
+
+def symbol_select(sight: Sight, request: SelectSymbol) -> TerminalAnswer:
+    """Show or hide a symbol; what is streamed stays, as does a symbol with an open chart."""
+    if not request.enable and request.symbol in sight.streamed():
+        return TerminalAnswer(CALL_FAILED, "Terminal: Call failed")
+    return TerminalAnswer(*sight.terminal.native("symbol_select", (request.symbol, request.enable)))
+
+
 CALLS: dict[str, Callable[[Any, Any], Any]] = {
     "account": account, "terminal": info, "symbols": symbols, "symbol": symbol, "find_symbol": find_symbol, "tick": tick,
     "rates": rates, "ticks": ticks,
     "positions": positions, "orders": pending_orders, "history_orders": history_orders, "deals": deals,
     "order_check": order_check, "order": order, "margin": margin, "profit": profit, "trace": trace,
+    "terminal_call": terminal_call, "account_call": terminal_call, "history_call": history_call, "symbol_select": symbol_select,
 }  # fmt: skip
 """What a session can do, by method; `trace` is for the gateway alone, no client can ask for it."""
 
 LIMITS_S: dict[str, float] = {
     "rates": 90.0, "ticks": 90.0, "symbols": 60.0, "find_symbol": 60.0, "history_orders": 60.0, "deals": 60.0,
-    "trace": 60.0,
+    "trace": 60.0, "history_call": 90.0, "account_call": 60.0,
 }  # fmt: skip
 """Methods that may rightly take long (the terminal first downloads what it does not have), and how long."""
 
@@ -185,7 +231,7 @@ _decode_own: dict[str, Callable[[Raw], Any]] = {
     "trace": msgspec.msgpack.Decoder(TraceOrder).decode,
 }
 """Parameters that are the gateway's own and not a client's."""
-_SIGHTED = frozenset({"order", "order_check"})
+_SIGHTED = frozenset({"order", "order_check", "symbol_select"})
 _OF_ONE_SYMBOL = frozenset({"symbol", "tick", "rates", "ticks", "margin", "profit"})
 
 

@@ -11,7 +11,7 @@ from bridge.records import Account
 from bridge.session.failures import refusal
 from bridge.terminal import Terminal, TerminalError
 
-OF_ACCOUNT = frozenset({"account", "positions", "orders", "history_orders", "deals", "find_symbol"})
+OF_ACCOUNT = frozenset({"account", "positions", "orders", "history_orders", "deals", "find_symbol", "account_call"})
 """Methods whose answers belong to an account, or to its broker."""
 VERIFIED = OF_ACCOUNT | {"trace"}
 """Calls before and after which the session asks whose account it is; the gateway alone traces orders."""

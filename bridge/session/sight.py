@@ -8,7 +8,7 @@ for its side. Only a refusal may take one more.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import TypeVar
 
 from bridge.records import Account, Symbol
@@ -29,7 +29,7 @@ class Sight:
     """What can be seen of the account and the market. `begin` says whose account it is and what time, before each order.
 
     `looking` is called before each look, so that whoever watches knows that the last one has come back; `sending` right before the
-    order is sent, which may rightly take long.
+    order is sent, which may rightly take long. `streamed` tells which symbols clients follow.
     """
 
     def __init__(
@@ -37,6 +37,7 @@ class Sight:
     ) -> None:
         self.terminal = terminal
         self.sending = sending
+        self.streamed: Callable[[], Collection[str]] = tuple
         self._looking = looking
         self._now = 0.0
         self._account: Account | None = None

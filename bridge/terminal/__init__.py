@@ -7,8 +7,9 @@ terminal is only used inside the guarded session, never in the gateway.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 from bridge.records import Account, Symbol, TerminalInfo
 from bridge.ticks import Tick
@@ -136,6 +137,11 @@ class Terminal(Protocol):
 
     def profit(self, action: int, symbol: str, volume: float, price_open: float, price_close: float) -> float:
         """Profit between two prices, in the account's currency."""
+
+    def native(self, function: str, arguments: Sequence[Any]) -> tuple[int, str, Any]:
+        """One function of the package that changes no order, with the arguments that `bridge.mt5api.wire` lists: code and text of
+        `last_error()`, and the value as it travels there; nil with every code but 1. Raises `TerminalError` only when the link is
+        lost."""
 
 
 def sent_nothing(error: TerminalError) -> bool:

@@ -17,7 +17,7 @@ from __future__ import annotations
 import importlib
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from functools import cache
 from operator import attrgetter
@@ -30,6 +30,7 @@ from bridge.mt5api.structs import RATE_DTYPE, TICK_DTYPE
 from bridge.records import Account, Symbol, TerminalInfo
 from bridge.terminal import Credentials, Terminal, TerminalError
 from bridge.terminal.launch import MUTE_S, Launch
+from bridge.terminal.native import native
 from bridge.ticks import TIMEFRAMES, Tick
 from bridge.trading import BookLevel, Deal, Order, OrderCheck, OrderResult, Position, TradeRequest
 
@@ -226,6 +227,10 @@ class MetaTrader(Terminal):
         """Profit between two prices."""
         return float(self._read("order_calc_profit", int(action), symbol, float(volume), float(price_open), float(price_close)))
 
+    def native(self, function: str, arguments: Sequence[Any]) -> tuple[int, str, Any]:
+        """A function as it is, once."""
+        return native(self._call, self._module.last_error, _packed, function, arguments)
+
     # ---- the call itself ---------------------------------------------------------------------------------------------------------
 
     def _call(self, function: str, *arguments: Any, **options: Any) -> Any:
@@ -363,6 +368,11 @@ def load_metatrader5() -> Any:
             f"the MetaTrader5 package cannot be imported ({error})",
             next_step="on Windows: pip install MetaTrader5, in 64-bit Python; elsewhere use the terminal 'simulator'",
         ) from error
+    if type(getattr(MetaTrader5, "_core", None)).__module__ == "bridge.mt5api.calls":
+        raise ConfigError(
+            "the MetaTrader5 that is imported here is the one that goes through a bridge",
+            next_step="take its folder out of PYTHONPATH where the bridge itself is started",
+        )
     return MetaTrader5
 
 
