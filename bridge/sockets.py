@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import re
+import sys
 from dataclasses import dataclass
 
 import zmq
@@ -71,7 +72,8 @@ def _harden(socket: zmq.Socket[bytes], *, largest: int) -> None:
     socket.set(zmq.TCP_KEEPALIVE_IDLE, 3)
     socket.set(zmq.TCP_KEEPALIVE_INTVL, 1)
     socket.set(zmq.TCP_KEEPALIVE_CNT, 3)
-    socket.set(zmq.TCP_MAXRT, 5_000)
+    if sys.platform != "win32":  # Windows has something of the name; where it does not (Wine), no connection would be taken
+        socket.set(zmq.TCP_MAXRT, 5_000)
 
 
 def _lock(socket: zmq.Socket[bytes], keys: Keys | None) -> None:

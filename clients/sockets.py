@@ -8,6 +8,7 @@ get our replies.
 from __future__ import annotations
 
 import os
+import sys
 from collections import Counter
 
 import zmq
@@ -35,9 +36,10 @@ _COMMON = {
     zmq.TCP_KEEPALIVE_IDLE: 3,
     zmq.TCP_KEEPALIVE_INTVL: 1,
     zmq.TCP_KEEPALIVE_CNT: 3,
-    zmq.TCP_MAXRT: 5_000,
     zmq.MAXMSGSIZE: MAX_REPLY_BYTES,
 }
+if sys.platform != "win32":  # as on the bridge's side
+    _COMMON[zmq.TCP_MAXRT] = 5_000
 
 
 _HEARTBEATS = {zmq.HEARTBEAT_IVL: 1_000, zmq.HEARTBEAT_TIMEOUT: 3_000, zmq.HEARTBEAT_TTL: 3_000}

@@ -23,6 +23,7 @@ from bridge.key_files import (
     write_allowed,
     write_secret,
 )
+from bridge.ownership import make_private
 
 posix = pytest.mark.skipif(sys.platform == "win32", reason="modes of files are POSIX's; see test_ownership")
 
@@ -87,7 +88,7 @@ def test_a_link_to_a_secret_is_refused(tmp_path: Path) -> None:
 def test_what_is_no_secret_is_refused_and_not_shown(tmp_path: Path, text: str) -> None:
     path = tmp_path / "alice.key"
     path.write_bytes(text.encode("latin-1"))
-    path.chmod(0o600)
+    make_private(path)
     with pytest.raises(ConfigError) as refused:
         read_secret(path)
     assert "mt5bridge keys new" in str(refused.value)
@@ -96,7 +97,7 @@ def test_what_is_no_secret_is_refused_and_not_shown(tmp_path: Path, text: str) -
 def test_a_half_that_belongs_to_another_is_refused(tmp_path: Path) -> None:
     one, other, path = new_secret("a"), new_secret("b"), tmp_path / "a.key"
     path.write_text(f'name = "a"\npublic = "{one.public}"\nsecret = "{other.secret}"\n')
-    path.chmod(0o600)
+    make_private(path)
     with pytest.raises(ConfigError, match="no key pair") as refused:
         read_secret(path)
     assert other.secret not in str(refused.value)
@@ -145,7 +146,7 @@ def test_a_list_that_others_can_write_is_refused(tmp_path: Path) -> None:
 def test_what_is_wrong_with_a_list_is_said(tmp_path: Path, text: str, words: str) -> None:
     path = tmp_path / "allowed.toml"
     path.write_text(text, encoding="utf-8")
-    path.chmod(0o600)
+    make_private(path)
     with pytest.raises(ConfigError, match=words):
         read_allowed(path)
 

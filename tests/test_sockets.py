@@ -140,7 +140,8 @@ def test_the_options_that_protect_the_bridge(kept: Kept) -> None:
     for socket in (requests, events):
         assert socket.get(zmq.HANDSHAKE_IVL) == 3_000
         assert socket.get(zmq.HEARTBEAT_IVL) == 0
-        assert (socket.get(zmq.TCP_KEEPALIVE), socket.get(zmq.TCP_MAXRT)) == (1, 5_000)
+        assert socket.get(zmq.TCP_KEEPALIVE) == 1
+        assert socket.get(zmq.TCP_MAXRT) == (0 if sys.platform == "win32" else 5_000)
         assert socket.get(zmq.LINGER) == 500
         assert 0 < int(socket.get(zmq.MAXMSGSIZE)) <= 65_536
     assert (requests.get(zmq.RCVHWM), events.get(zmq.SNDHWM), link.get(zmq.SNDHWM), link.get(zmq.RCVHWM)) == (50, 100_000, 0, 0)
