@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from bridge.errors import BridgeError, BridgeUnreachable, ConfigError, NotAllowed
-from bridge.key_files import new_secret, own_secret, write_secret
+from bridge.key_files import new_secret, own_secret, read_secret, write_secret
 from bridge.messages import GetAccount
 from clients import AsyncClient, Client
 from clients.lock import lock_of
@@ -61,6 +61,11 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
             yield made
         finally:
             made.bridge.stop()
+    told = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file() and path.suffix != ".key"}
+    assert any(path.suffix == ".sqlite" for path in told), "the journal is among what was looked at"
+    for key in made.keys.glob("*.key"):
+        secret = read_secret(key).secret.encode()
+        assert not [path for path, text in told.items() if secret in text], f"the secret of {key.name} was written elsewhere"
 
 
 def connected(client: Client) -> None:
