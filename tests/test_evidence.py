@@ -16,6 +16,7 @@ from bridge.session.calls import perform
 from bridge.session.evidence import PLACED_BEFORE_S, trace
 from bridge.session.owner import VERIFIED
 from bridge.session.schedule import RANKS
+from bridge.session.sight import Sight
 from bridge.trading import Deal, Order, Position, TradeRequest
 from tests.fake_terminal import FakeTerminal, record
 
@@ -53,7 +54,7 @@ def tickets(found: Trace) -> list[list[int]]:
 
 def test_what_is_of_its_symbol() -> None:
     terminal = Books()
-    found = trace(terminal, TraceOrder(BUY, "", 900))
+    found = trace(Sight(terminal), TraceOrder(BUY, "", 900))
     assert tickets(found) == [[1], [11], [21], [31]]
     assert found.connected
     assert terminal.calls == CALLS
@@ -73,13 +74,13 @@ def test_what_is_of_its_symbol() -> None:
 )
 def test_what_is_named(changes: dict[str, Any], order: int, expected: list[list[int]]) -> None:
     sent = replace(BUY, **{"symbol": "", **changes})
-    assert tickets(trace(Books(), TraceOrder(sent, "", 900, order))) == expected
+    assert tickets(trace(Sight(Books()), TraceOrder(sent, "", 900, order))) == expected
 
 
 def test_an_order_that_is_gone_is_looked_for_where_it_was_placed() -> None:
     terminal = Books()
     terminal.ended.append(record(Order, ticket=5, symbol="B", time_setup=100))
-    found = trace(terminal, TraceOrder(TradeRequest(action=8, order=5), "", PLACED_BEFORE_S + 50))
+    found = trace(Sight(terminal), TraceOrder(TradeRequest(action=8, order=5), "", PLACED_BEFORE_S + 50))
     assert tickets(found)[2] == [5]
     assert terminal.asked[-1] == (50, PLACED_BEFORE_S + 50)
     assert len(terminal.asked) == 3
@@ -96,7 +97,7 @@ def test_connected_before_and_after(call: int) -> None:
             terminal.connected = len(seen) != call
 
     terminal.before = before
-    assert not trace(terminal, TraceOrder(BUY, "", 900)).connected
+    assert not trace(Sight(terminal), TraceOrder(BUY, "", 900)).connected
 
 
 def test_as_a_call_of_the_session() -> None:
@@ -117,3 +118,20 @@ def test_whose_it_is_is_asked_and_no_client_can() -> None:
     assert RANKS["trace"] == 1
     with pytest.raises(UnknownMethod):
         decode_params("trace", pack(TraceOrder(BUY, "", None)))
+
+
+def test_only_the_history_may_take_long() -> None:
+    said: list[str] = []
+    terminal = Books()
+    call = terminal._called
+
+    def called(function: str, *rest: object) -> None:
+        said.append(function)
+        call(function, *rest)
+
+    terminal._called = called  # type: ignore[method-assign]
+    sight = Sight(terminal, lambda: said.append("look"), searching=lambda: said.append("search"))
+    trace(sight, TraceOrder(BUY, "", 900))
+    pairs = list(zip(said[::2], said[1::2], strict=True))
+    assert {function for before, function in pairs if before == "search"} == {"deals", "history_orders"}
+    assert {function for before, function in pairs if before == "look"} == {"info", "positions", "orders"}

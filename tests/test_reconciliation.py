@@ -16,6 +16,7 @@ from bridge.errors import NotConnected
 from bridge.placement import Trace, comment_token
 from bridge.reconciliation import ABSENT_S, LATE_S, LOST_S, RECONNECTED_S, WHOLE_S, Reconciliation, Resolution
 from bridge.session.evidence import trace
+from bridge.session.sight import Sight
 from bridge.terminal import Credentials, TerminalError
 from bridge.terminal.metatrader import MetaTrader
 from bridge.trading import TradeRequest
@@ -64,7 +65,7 @@ class Search:
             wait_s = self.search.next_deadline() - self.now
             self.faulty.pass_s(math.ceil(max(0.0, wait_s) * 1000) / 1000)
             for ask in self.search.due(self.now):
-                found = self.seen(trace(self.terminal, ask.trace))
+                found = self.seen(trace(Sight(self.terminal), ask.trace))
                 self.faulty.pass_s(0.002)
                 if not self.connected:
                     self.search.disconnected()

@@ -222,7 +222,7 @@ CALLS: dict[str, Callable[[Any, Any], Any]] = {
 
 LIMITS_S: dict[str, float] = {
     "rates": 90.0, "ticks": 90.0, "symbols": 60.0, "find_symbol": 60.0, "history_orders": 60.0, "deals": 60.0,
-    "trace": 60.0, "history_call": 90.0, "account_call": 60.0,
+    "history_call": 90.0, "account_call": 60.0,
 }  # fmt: skip
 """Methods that may rightly take long (the terminal first downloads what it does not have), and how long."""
 
@@ -231,7 +231,7 @@ _decode_own: dict[str, Callable[[Raw], Any]] = {
     "trace": msgspec.msgpack.Decoder(TraceOrder).decode,
 }
 """Parameters that are the gateway's own and not a client's."""
-_SIGHTED = frozenset({"order", "order_check", "symbol_select"})
+_SIGHTED = frozenset({"order", "order_check", "symbol_select", "trace"})
 _OF_ONE_SYMBOL = frozenset({"symbol", "tick", "rates", "ticks", "margin", "profit"})
 
 

@@ -43,7 +43,7 @@ HEALTH_S = 0.5
 """Time between the end of one sign of progress and the begin of the next: slow signs leave time for other things."""
 ALIVE_S = 1.0
 """A step that begins so long after the last sign says that the call before it has come back."""
-ORDER_LIMIT_S = 60.0
+ORDER_LIMIT_S = SEARCH_LIMIT_S = 60.0
 """How long sending an order may take."""
 MOST_FAILURES = 5
 """A terminal that refuses to say how it is so many times on end counts as lost: attaching anew is what can help."""
@@ -66,7 +66,9 @@ class Session:
         self._answer = answer or send
         self._schedule = Schedule()
         self._owner = Owner()
-        self._sight = Sight(terminal, lambda: send(Idle()), lambda: send(Busy("order", ORDER_LIMIT_S)))
+        self._sight = Sight(
+            terminal, lambda: send(Idle()), lambda: send(Busy("order", ORDER_LIMIT_S)), lambda: send(Busy("trace", SEARCH_LIMIT_S))
+        )
         self._feed = Feed(terminal, self._owner)
         self._sight.streamed = self._feed.symbols
         self._outbox = Outbox(self._feed, send)

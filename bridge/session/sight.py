@@ -28,15 +28,21 @@ LAG_S = 10.0
 class Sight:
     """What can be seen of the account and the market. `begin` says whose account it is and what time, before each order.
 
-    `looking` is called before each look, so that whoever watches knows that the last one has come back; `sending` right before the
-    order is sent, which may rightly take long. `streamed` tells which symbols clients follow.
+    `looking` is called before each look, so that whoever watches knows that the last one has come back; `sending` right before
+    the order is sent and `searching` before each look into the history, which may rightly take long. `streamed` tells which symbols
+    clients follow.
     """
 
     def __init__(
-        self, terminal: Terminal, looking: Callable[[], None] = lambda: None, sending: Callable[[], None] = lambda: None
+        self,
+        terminal: Terminal,
+        looking: Callable[[], None] = lambda: None,
+        sending: Callable[[], None] = lambda: None,
+        searching: Callable[[], None] = lambda: None,
     ) -> None:
         self.terminal = terminal
         self.sending = sending
+        self.searching = searching
         self.streamed: Callable[[], Collection[str]] = tuple
         self._looking = looking
         self._now = 0.0
@@ -44,6 +50,10 @@ class Sight:
         self._symbols: dict[str, tuple[float, Symbol]] = {}
         self._fresh: Symbol | None = None
         self._made: OrderedDict[int, float] = OrderedDict()
+
+    def look(self) -> None:
+        """Something is about to be looked at, which is never slow."""
+        self._looking()
 
     def begin(self, account: Account | None, now: float) -> None:
         """A new order; what is too old is forgotten."""
