@@ -36,7 +36,17 @@ PATIENCE_S = 60.0
 @pytest.fixture(scope="module")
 def requests() -> Iterator[str]:
     with running_bridge("tests.long_history:terminal") as (_, endpoint):
+        wait_until_healthy(endpoint)
         yield endpoint
+
+
+def wait_until_healthy(endpoint: str) -> None:
+    """A bridge answers before it is at the terminal; until then a request for the account is one to repeat."""
+    with Client(endpoint, name="wait") as client:
+        until_s = time.monotonic() + PATIENCE_S
+        while not client.status().healthy:
+            assert time.monotonic() < until_s, "the bridge does not come to its terminal"
+            time.sleep(0.02)
 
 
 def peak_bytes() -> int:
