@@ -17,6 +17,7 @@ from benchmarks.machine import resident_bytes
 from benchmarks.orders import REQUEST, Trader
 from benchmarks.served import commands, running_bridge, worker
 from bridge import codec
+from bridge.errors import NotConnected
 from bridge.messages import GetTicks, SendOrder
 from bridge.trading import OrderResult
 from clients import Client
@@ -36,17 +37,20 @@ PATIENCE_S = 60.0
 @pytest.fixture(scope="module")
 def requests() -> Iterator[str]:
     with running_bridge("tests.long_history:terminal") as (_, endpoint):
-        wait_until_healthy(endpoint)
+        wait_until_connected(endpoint)
         yield endpoint
 
 
-def wait_until_healthy(endpoint: str) -> None:
+def wait_until_connected(endpoint: str) -> None:
     """A bridge answers before it is at the terminal; until then a request for the account is one to repeat."""
     with Client(endpoint, name="wait") as client:
         until_s = time.monotonic() + PATIENCE_S
-        while not client.status().healthy:
-            assert time.monotonic() < until_s, "the bridge does not come to its terminal"
+        while time.monotonic() < until_s:
+            with contextlib.suppress(NotConnected):
+                client.account()
+                return
             time.sleep(0.02)
+    raise AssertionError("the bridge does not come to its terminal")
 
 
 def peak_bytes() -> int:
