@@ -48,7 +48,7 @@ class GatewaySettings:
     """`events` is the endpoint that clients are told; times in seconds. `grace_s` is how long after a call's deadline the
     session may take to say that it did not begin it; `stop_grace_s` how long clients may take to leave before the bridge ends;
     `identity` the account that the configuration names; `replay_bytes` how much of what was published is kept; `addresses`, where
-    there are any, the only ones from which clients with a key may connect."""
+    there are any, the only ones from which clients with a key may connect; `server_key` the public key that they pin, or empty."""
 
     software: str
     epoch: int
@@ -63,6 +63,7 @@ class GatewaySettings:
     stop_grace_s: float = 1.0
     replay_bytes: int = 64 << 20
     addresses: tuple[str, ...] = ()
+    server_key: str = ""
     identity: Identity = field(default_factory=Identity)
     max_pending: int = 1_000
     max_orders: int = 5_000

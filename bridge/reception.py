@@ -6,6 +6,7 @@ Part of the gateway, kept apart because it is a subject of its own.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from bridge import codec
@@ -104,7 +105,8 @@ class Reception:
 
     def _status(self, request: GetStatus, message: RequestMessage, now: float) -> Status:
         peer = self._gateway.peers.find(message.client, now)
-        return overview(self._gateway, self._supervision, self._settings.software, now - self._started, peer, now)
+        told = overview(self._gateway, self._supervision, self._settings.software, now - self._started, peer, now)
+        return replace(told, server_key=self._settings.server_key)
 
     def _history(self, request: GetConnectionHistory, message: RequestMessage, now: float) -> ConnectionHistory:
         return ConnectionHistory(tuple(self._gateway.connection.history)[-request.count :])

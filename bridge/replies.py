@@ -281,6 +281,7 @@ class Status:
     counters: dict[str, int]
     links: tuple[LinkStatus, ...] = ()
     trading: TradingState = TradingState()
+    server_key: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -83,6 +83,8 @@ def status_lines(status: Status, now_msc: int) -> list[str]:
     if connection.login is not None:
         trading = "orders are passed on" if connection.trading else "ORDERS ARE NOT PASSED ON"
         lines.append(f"account {connection.login} at {connection.server}: {trading}")
+    if status.server_key:
+        lines.append(f"server key, for clients: {status.server_key}")
     lines.append(f"server clock: {offset_text(connection.clock, now_msc)}")
     lines.append(
         f"session: process {status.session_pid}, generation {connection.generation}, "

@@ -70,7 +70,7 @@ def serve(settings: Settings, announce: Callable[[str, str], Any], configuration
         stack.callback(bell.close)
         scribe = Scribe(folder, bell.ring, keep_days=settings.bridge.journal_keep_days)
         stack.callback(scribe.close)
-        gateway = _gateway(settings, doors.events_endpoint, None if keyed is None else Access(keyed.watched.keys))
+        gateway = _gateway(settings, doors.events_endpoint, keyed)
         sessions = Sessions(
             context,
             SessionSettings(endpoint="", token="", terminal=settings.bridge.terminal),
@@ -106,7 +106,7 @@ class Keyed:
         return cls(Keys(secret.public.encode(), secret.secret.encode()), WatchedKeys(home))
 
 
-def _gateway(settings: Settings, events_endpoint: str, access: Access | None) -> Gateway:
+def _gateway(settings: Settings, events_endpoint: str, keyed: Keyed | None) -> Gateway:
     wall_us = time.time_ns() // 1000
     return Gateway(
         GatewaySettings(
@@ -117,10 +117,11 @@ def _gateway(settings: Settings, events_endpoint: str, access: Access | None) ->
             stop_grace_s=settings.bridge.grace_s,
             replay_bytes=settings.bridge.replay_mib << 20,
             addresses=settings.bridge.addresses,
+            server_key="" if keyed is None else keyed.own.public.decode(),
             watch=WatchSettings(restarts_per_hour=settings.bridge.restarts_per_hour),
         ),
         started=time.monotonic(),
-        access=access,
+        access=None if keyed is None else Access(keyed.watched.keys),
     )
 
 

@@ -18,6 +18,7 @@ import msgpack
 import pytest
 import zmq
 
+from bridge.key_files import ALLOWED, allowed, new_secret, own_secret, read_secret, write_allowed, write_secret
 from tests.processes import ANYWHERE, PATIENCE_S, Served, environment, serving
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -300,3 +301,36 @@ def test_another_run_of_the_bridge_is_a_gap_and_a_new_beginning(folder: Path) ->
         assert (gap["topic"], gap["count"], gap["reason"], gap["epoch"]) == ("connection", None, "epoch", epoch["epoch"])
         driver.until(lambda told: "gap" not in told[-1])
         assert driver.told[-1]["snapshot"]["epoch"] == epoch["epoch"]
+
+
+def test_a_bridge_that_asks_for_keys(folder: Path, tmp_path: Path) -> None:
+    home, other = tmp_path / "keys", tmp_path / "other.key"
+    config = tmp_path / "bridge.toml"
+    config.write_text(f"[bridge]\nrequire_keys = true\nkeys = '{home.as_posix()}'\n")
+    server = own_secret(home).public
+    for name, path in (("node", home / "node.key"), ("other", other)):
+        write_secret(path, new_secret(name))
+    ours = read_secret(home / "node.key")
+    write_allowed(home / ALLOWED, (allowed("node", ours.public, "trader"),))
+    key = {"key": str(home / "node.key"), "server_key": server}
+
+    with serving("--config", str(config)) as served:
+
+        def refused(**keys: str) -> tuple[str, str]:
+            with node(folder) as driver:
+                error = driver.ask("connect", endpoint=served.requests, timeout_ms=20_000, **keys)["error"]
+                return error["code"], error["message"]
+
+        with node(folder) as driver:
+            driver.result("connect", endpoint=served.requests, timeout_ms=20_000, **key)
+            driver.result("subscribe", topics=["connection"])
+            driver.until(lambda told: any(body["state"] == "connected" for body in bodies(told)))
+            told = driver.result("request", method="status")
+            assert (told["server_key"], [client["name"] for client in told["clients"]]) == (server, ["node"])
+        assert refused() == ("not_allowed", f"the bridge at {served.requests} wants a key")
+        assert refused(**key | {"key": str(other)}) == ("not_allowed", f"the bridge at {served.requests} does not allow this key")
+        wrong = refused(**key | {"server_key": ours.public})
+        assert wrong == ("not_allowed", f"the bridge at {served.requests} has another key than `serverKey`")
+        assert refused(key=key["key"]) == ("config_error", "our own key and the bridge's belong together")
+        assert refused(**key | {"key": str(config)}) == ("config_error", f"{config} is not a key file")
+        assert refused(**key | {"key": str(tmp_path / "none")})[0] == "config_error"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -110,6 +111,14 @@ def test_status_names_links_conditions_and_the_clock() -> None:
         "  gateway_client: not known, last sign never",
         "  client: up, last sign 1 ms ago",
     ]
+
+
+def test_the_key_that_clients_pin_is_told() -> None:
+    status = Status(
+        "1.2.3", False, 1.0, ConnectionState("starting", "it starts", NOW_MSC), None, None, (), (), {}, server_key="z85"
+    )
+    assert "server key, for clients: z85" in status_lines(status, NOW_MSC)
+    assert not any("server key" in line for line in status_lines(replace(status, server_key=""), NOW_MSC))
 
 
 def test_status_names_clients_and_topics() -> None:

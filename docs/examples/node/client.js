@@ -8,6 +8,7 @@ import { hostname } from "node:os";
 import { setTimeout as sleep } from "node:timers/promises";
 import * as zmq from "zeromq";
 
+import { lock } from "./keys.js";
 import { BridgeError, Unreadable, readEvent } from "./messages.js";
 import { BAR, TICK, recordsOf, rows } from "./records.js";
 import { OPTIONS, Requests, made, newId, unreachable } from "./requests.js";
@@ -18,8 +19,9 @@ export { BridgeError, newId };
 /** @typedef {import("./stream.js").Delivered | import("./stream.js").State | import("./stream.js").Gap} Item */
 /** @typedef {(item: Item & {records?: any[]}) => void} Handler  records: ticks or bars of the item's body */
 /** @typedef {{stream: Stream, handler: Handler, healing: boolean}} Known */
-/** @typedef {{name?: string, timeoutMs?: number}} Options
- *  name: what the bridge's status shows; timeoutMs: how long a call may take */
+/** @typedef {{name?: string, timeoutMs?: number, key?: string, serverKey?: string}} Options
+ *  name: what the bridge's status shows; timeoutMs: how long a call may take; key: file with this client's key, serverKey: the
+ *  bridge's public key, both for a bridge that asks for keys */
 
 const RETRY_MS = 200;
 const PENDING_MS = 500;
@@ -53,7 +55,7 @@ export class Client extends EventEmitter {
   #timeoutMs;
   #requests;
   /** XSUB is SUB with a mark for sending that can be lifted: subscriptions travel in this direction. */
-  #events = new zmq.XSubscriber({ ...OPTIONS, receiveHighWaterMark: 100000, sendHighWaterMark: 0 });
+  #events;
   #eventsEndpoint = "";
   /** @type {Promise<unknown>} */
   #subscribing = Promise.resolve();
@@ -75,11 +77,13 @@ export class Client extends EventEmitter {
   #recoverAgain = false;
 
   /** @param {string} endpoint @param {Options} [options] */
-  constructor(endpoint, { name = "node", timeoutMs = 10000 } = {}) {
+  constructor(endpoint, { name = "node", timeoutMs = 10000, key, serverKey } = {}) {
     super();
+    const keys = lock(key, serverKey);
+    this.#events = new zmq.XSubscriber({ ...OPTIONS, ...keys, receiveHighWaterMark: 100000, sendHighWaterMark: 0 });
     this.#name = name;
     this.#timeoutMs = timeoutMs;
-    this.#requests = new Requests(endpoint, this.#clientId);
+    this.#requests = new Requests(endpoint, this.#clientId, keys);
   }
 
   /** Ask, and wait for the result. Errors are BridgeErrors: without an answer `timed_out`, or of an order `outcome_unknown`.

@@ -1,6 +1,7 @@
 /** This client as a program: one JSON object a line on standard input, what comes of it as JSON lines on standard output.
  *
- *     {"do": "connect", "endpoint": E, "name": N, "timeout_ms": T}      {"do": "subscribe", "topics": [...]}
+ *     {"do": "connect", "endpoint": E, "name": N, "timeout_ms": T,
+ *      "key": FILE, "server_key": PUBLIC}                            {"do": "subscribe", "topics": [...]}
  *     {"do": "request", "method": M, "params": {...}, "id": I}          {"do": "unsubscribe", "topics": [...]}
  *     {"do": "order", "request": {...}, "id": I, "timeout_ms": T}       {"do": "follow", "prefix": P}       {"do": "close"}
  *
@@ -36,7 +37,8 @@ async function run(command) {
   const { id, timeout_ms: timeoutMs, topics } = command;
   const how = { ...(id === undefined ? {} : { id }), ...(timeoutMs === undefined ? {} : { timeoutMs }) };
   if (command.do === "connect") {
-    client = await Client.connect(command.endpoint, { name: command.name, timeoutMs });
+    const keys = { key: command.key, serverKey: command.server_key };
+    client = await Client.connect(command.endpoint, { name: command.name, timeoutMs, ...keys });
     client.on("epoch", (epoch) => tell({ epoch }));
     client.on("silence", () => tell({ silence: true }));
     client.on("alive", () => tell({ alive: true }));

@@ -3,6 +3,7 @@
 import { randomBytes } from "node:crypto";
 import * as zmq from "zeromq";
 
+import { notAllowed } from "./keys.js";
 import { BridgeError, Unreadable, packRequest, readReply } from "./messages.js";
 
 /** Answered at once, without a deadline. */
@@ -14,9 +15,15 @@ export const OPTIONS = {
   maxMessageSize: 16777216,
   reconnectInterval: 100,
   reconnectMaxInterval: 5000,
-  heartbeatInterval: 1000,
-  heartbeatTimeout: 3000,
+  tcpKeepalive: 1,
+  tcpKeepaliveIdle: 3,
+  tcpKeepaliveInterval: 1,
+  tcpKeepaliveCount: 3,
 };
+/** Only where nothing bounds what is read. */
+const HEARTBEATS = { heartbeatInterval: 1000, heartbeatTimeout: 3000, heartbeatTimeToLive: 3000, receiveHighWaterMark: 0 };
+/** So often the handshake has to fail without a word until that means something: a bridge that ends does that too. */
+const CUTS = 2;
 
 /** @typedef {{id?: string, timeoutMs?: number}} How  the request's id, and how long it may take */
 /** @typedef {{epoch: number, result: any}} Answer */
@@ -28,7 +35,7 @@ export function newId() {
 
 export class Requests {
   // Without `immediate` requests would wait for a bridge to come up, and an old order would arrive late.
-  #dealer = new zmq.Dealer({ ...OPTIONS, immediate: true, sendTimeout: 0 });
+  #dealer;
   /** @type {Map<string, Waiting>} */
   #waiting = new Map();
   /** Orders without an answer: a late one must not be taken for that of another content. @type {Map<string, string>} */
@@ -38,12 +45,33 @@ export class Requests {
   /** The bridge's clock minus this process's in ms, once a reply has told it. @type {number | null} */
   ahead = null;
   closed = false;
+  /** Why the bridge does not let us in, until it does. @type {BridgeError | null} */
+  #shutOut = null;
 
-  /** @param {string} endpoint @param {string} client */
-  constructor(endpoint, client) {
+  /** @param {string} endpoint @param {string} client @param {import("./keys.js").Lock | {}} lock */
+  constructor(endpoint, client, lock) {
     this.endpoint = endpoint;
     this.client = client;
+    this.#dealer = new zmq.Dealer({ ...OPTIONS, ...HEARTBEATS, ...lock, immediate: true, sendTimeout: 0 });
+    this.#watch("curveServerKey" in lock);
     this.#dealer.connect(endpoint);
+  }
+
+  /** See whether the handshake succeeds. @param {boolean} locked */
+  #watch(locked) {
+    let cuts = 0;
+    const { events } = this.#dealer;
+    events.on("handshake", () => {
+      cuts = 0;
+      this.#shutOut = null;
+    });
+    for (const type of /** @type {const} */ (["handshake:error:auth", "handshake:error:protocol", "handshake:error:other"]))
+      events.on(type, () => {
+        if (type === "handshake:error:other" && (!locked || (cuts += 1) < CUTS)) return;
+        this.#shutOut = notAllowed(this.endpoint, type, locked);
+        // What waits has not left this process: nothing is sent before a handshake.
+        if (this.ahead === null) for (const { done } of this.#waiting.values()) done({ failure: this.#shutOut });
+      });
   }
 
   /** Take replies until it is closed. @param {(epoch: number) => boolean} known the run of the bridge; whether it is not a former one
@@ -87,7 +115,7 @@ export class Requests {
     );
     this.#sending = this.#sending
       .then(() => this.#dealer.send(frame))
-      .catch(() => done({ failure: unreachable(this.endpoint, id) }));
+      .catch(() => done({ failure: this.#shutOut ?? unreachable(this.endpoint, id) }));
     try {
       return answered(await promise);
     } finally {
