@@ -44,6 +44,7 @@ from tests.faults.house import SEEN_S, House, Socket
 from tests.faults.outcome import Outcome, spread
 from tests.faults.scene import SimulatedProcess, simulated
 from tests.processes import PATIENCE_S
+from tests.secrecy import Search
 
 MARKET = ("--profile", "hedging", "--start", "2026-03-03 10:00:00", "--speed", "1")
 HONEST, INTRUDER = 7, 666
@@ -396,6 +397,9 @@ def run(seed: int, count: int) -> Outcome:
             _attempts(house, terminal, outcome, random.Random(seed), count)
         finally:
             house.bridge.stop()
+        secret_files = set(house.keys.glob("*.key"))
+        keys = {path.name: read_secret(path).secret for path in secret_files}
+        outcome.wrong += Search({}, keys).below(Path(folder), secret_files)
     outcome.figures["seconds"] = round(time.monotonic() - began_s, 1)
     return outcome
 
