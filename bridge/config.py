@@ -72,6 +72,8 @@ class BridgeSection(Struct, frozen=True, forbid_unknown_fields=True):
     keys: Annotated[str, Meta(min_length=1)] | None = None
     require_keys: bool = False
     addresses: tuple[Annotated[str, Meta(min_length=2, max_length=64)], ...] = ()
+    requests_per_s: Annotated[int, Meta(ge=0, le=1_000_000)] = 5_000
+    connections_per_s: Annotated[int, Meta(ge=0, le=1_000_000)] = 100
 
 
 class Mt5Section(Struct, frozen=True, forbid_unknown_fields=True):

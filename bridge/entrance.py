@@ -10,19 +10,22 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from bridge.access import Access, Allowed
+from bridge.access import STEERING, Access, Allowed
 from bridge.entries import AuditRecord
-from bridge.errors import ConfigError
+from bridge.errors import Busy, ConfigError
 from bridge.messages import Request, RequestMessage
+from bridge.rates import Rates
 from bridge.rights import Rights
 from bridge.zap import Verdict, Zap
 
 if TYPE_CHECKING:
-    from bridge.gateway import Gateway
+    from bridge.gateway import Gateway, GatewaySettings
 
 LINES = 100
 """Lines of the audit about this at once; after that, as many in a minute. What is more is counted, and told in one line."""
 PERIOD_S = 60.0
+REQUEST_BURST_S, CONNECTION_BURST_S = 2, 10
+"""What a name or an address may do at once, after a while of rest: what it may do in so many seconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,23 +36,25 @@ class CutEvents:
 class Entrance:
     """Keys at work."""
 
-    def __init__(self, gateway: Gateway, access: Access, addresses: Sequence[str] = ()) -> None:
-        """With `addresses` only these may connect, beside this machine."""
+    def __init__(self, gateway: Gateway, access: Access, settings: GatewaySettings) -> None:
+        """With `addresses` in the settings only these may connect, beside this machine."""
         self._gateway = gateway
         self._rights = Rights(access, gateway.peers, self._not_allowed)
-        self._zap = Zap(access, self._judged, addresses)
+        connections = Rates(settings.connections_per_s, settings.connections_per_s * CONNECTION_BURST_S)
+        self._zap = Zap(access, self._judged, settings.addresses, connections)
+        self._requests = Rates(settings.requests_per_s, settings.requests_per_s * REQUEST_BURST_S)
         self._now = 0.0
         self._lines = 0
         self._unwritten = 0
         self._since_s = float("-inf")
-        gateway.counters.update(connections_admitted=0, connections_refused=0, not_allowed=0)
+        gateway.counters.update(connections_admitted=0, connections_refused=0, not_allowed=0, too_often=0)
 
     # ---- connections ---------------------------------------------------------------------------------------------------------
 
     def judge(self, frames: Sequence[bytes], now: float) -> list[bytes]:
         """The answer to a question of ZAP."""
         self._now = now
-        return self._zap.answer(frames, self._gateway.time_us(now))
+        return self._zap.answer(frames, self._gateway.time_us(now), now)
 
     def _judged(self, verdict: Verdict) -> None:
         self._gateway.counters["connections_admitted" if verdict.admitted else "connections_refused"] += 1
@@ -77,9 +82,20 @@ class Entrance:
     # ---- messages ------------------------------------------------------------------------------------------------------------
 
     def admit(self, user: str, message: RequestMessage, now: float) -> tuple[Allowed, RequestMessage]:
-        """See `Rights.admit`. Raises `NotAllowed`."""
+        """See `Rights.admit`. Raises `NotAllowed`; `Busy` where its name asks too often, which an admin may who steers."""
         self._now = now
-        return self._rights.admit(user, message, self._gateway.time_us(now), now)
+        key, message = self._rights.admit(user, message, self._gateway.time_us(now), now)
+        wait_s = 0.0 if message.method in STEERING else self._requests.take(key.name, now)
+        if wait_s:
+            self._gateway.counters["too_often"] += 1
+            if self._requests.worth_a_word(key.name, now):
+                self._write(key.name, "access", "too_often", f"more than requests_per_s; refused first: {message.method}")
+            raise Busy(
+                f"{key.name} asks too often; nothing was done",
+                next_step="wait, ask for more at once, or raise requests_per_s where the bridge runs",
+                retry_after_ms=max(1, round(wait_s * 1_000)),
+            )
+        return key, message
 
     def narrowed(self, key: Allowed, request: Request[Any], now: float) -> Request[Any]:
         """See `Rights.narrowed`. Raises `NotAllowed`."""

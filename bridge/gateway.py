@@ -22,6 +22,7 @@ from bridge.entrance import CutEvents, Entrance
 from bridge.entries import Write, Written
 from bridge.errors import (
     BridgeError,
+    Busy,
     DeadlinePassed,
     InternalError,
     MalformedMessage,
@@ -48,7 +49,8 @@ class GatewaySettings:
     """`events` is the endpoint that clients are told; times in seconds. `grace_s` is how long after a call's deadline the
     session may take to say that it did not begin it; `stop_grace_s` how long clients may take to leave before the bridge ends;
     `identity` the account that the configuration names; `replay_bytes` how much of what was published is kept; `addresses`, where
-    there are any, the only ones from which clients with a key may connect; `server_key` the public key that they pin, or empty."""
+    there are any, the only ones from which clients with a key may connect; `server_key` the public key that they pin, or empty;
+    `requests_per_s` and `connections_per_s` what is for the clients of one name and for one address, where keys are asked for."""
 
     software: str
     epoch: int
@@ -64,6 +66,8 @@ class GatewaySettings:
     replay_bytes: int = 64 << 20
     addresses: tuple[str, ...] = ()
     server_key: str = ""
+    requests_per_s: int = 5_000
+    connections_per_s: int = 100
     identity: Identity = field(default_factory=Identity)
     max_pending: int = 1_000
     max_orders: int = 5_000
@@ -104,7 +108,7 @@ class Gateway:
         self.dealing = Dealing(self, settings.max_orders, settings.grace_s)
         self._heartbeat_at_s = started + settings.heartbeat_s
         self._reception = Reception(self, self._supervision, settings, started)
-        self.entrance = None if access is None else Entrance(self, access, settings.addresses)
+        self.entrance = None if access is None else Entrance(self, access, settings)
 
     # ---- time ----------------------------------------------------------------------------------------------------------------
 
@@ -302,7 +306,7 @@ class Gateway:
             message = codec.decode_request(frames[0])
             if self.entrance is not None:
                 key, message = self.entrance.admit(user, message, now)
-        except NotAllowed as error:
+        except (NotAllowed, Busy) as error:
             self.reply(routing_id, message.id, error, now)
             return
         except BridgeError as error:

@@ -117,6 +117,8 @@ def _gateway(settings: Settings, events_endpoint: str, keyed: Keyed | None) -> G
             stop_grace_s=settings.bridge.grace_s,
             replay_bytes=settings.bridge.replay_mib << 20,
             addresses=settings.bridge.addresses,
+            requests_per_s=settings.bridge.requests_per_s,
+            connections_per_s=settings.bridge.connections_per_s,
             server_key="" if keyed is None else keyed.own.public.decode(),
             watch=WatchSettings(restarts_per_hour=settings.bridge.restarts_per_hour),
         ),

@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from bridge.access import Access
+from bridge.rates import Rates
 
 VERSION = b"1.0"
 DOMAIN = b"mt5bridge"
@@ -21,6 +22,8 @@ KEY_BYTES = 32
 HERE = ("127.0.0.1", "::1")
 REFUSED = b"400"
 ADMITTED = b"200"
+LATER = b"300"
+"""Refused for now: libzmq cuts the connection without a word, and a client tries again by itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +34,7 @@ class Verdict:
     name: str = ""
     key_id: str = ""
     reason: str = ""
+    too_often: bool = False
 
     @property
     def admitted(self) -> bool:
@@ -46,20 +50,29 @@ def refusal(frames: Sequence[bytes]) -> list[bytes]:
 class Zap:
     """Answers for the sockets of one bridge; `told` is called with each verdict."""
 
-    def __init__(self, access: Access, told: Callable[[Verdict], object], addresses: Sequence[str] = ()) -> None:
-        """With `addresses`, only connections from these IP addresses are let in, beside this machine's own."""
+    def __init__(
+        self, access: Access, told: Callable[[Verdict], object], addresses: Sequence[str] = (), rates: Rates | None = None
+    ) -> None:
+        """With `addresses`, only connections from these IP addresses are let in, beside this machine's own; `rates` is how often
+        one address may ask."""
         self._access = access
         self._told = told
         self._addresses = frozenset(addresses)
+        self._rates = Rates(0, 0) if rates is None else rates
 
-    def answer(self, frames: Sequence[bytes], time_us: int) -> list[bytes]:
-        """The reply to a request; by the time keys expire. A request that makes no sense is refused too."""
-        verdict = self._judge(frames, time_us)
-        self._told(verdict)
+    def answer(self, frames: Sequence[bytes], time_us: int, now: float = 0.0) -> list[bytes]:
+        """The reply to a request; by the time keys expire, `now` is for the rates. A request that makes no sense is refused too."""
+        verdict = self._judge(frames, time_us, now)
+        if not verdict.too_often or self._rates.worth_a_word(verdict.address, now):
+            self._told(verdict)
+        if verdict.too_often:
+            return [VERSION, frames[1], LATER, b"too often", b"", b""]
         return [VERSION, frames[1], ADMITTED, b"OK", verdict.key_id.encode(), b""] if verdict.admitted else refusal(frames)
 
-    def _judge(self, frames: Sequence[bytes], time_us: int) -> Verdict:
+    def _judge(self, frames: Sequence[bytes], time_us: int, now: float) -> Verdict:
         address = frames[3].decode("ascii", "replace")[:64] if len(frames) > 3 else ""
+        if len(frames) >= REQUEST_FRAMES - 1 and self._rates.take(address, now):
+            return Verdict(address, reason="its address connects too often", too_often=True)
         reason = self._refusal(frames, address)
         if reason:
             return Verdict(address, reason=reason)

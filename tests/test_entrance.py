@@ -10,11 +10,11 @@ from bridge import codec
 from bridge.access import Access, Allowed, Role
 from bridge.entrance import LINES, PERIOD_S, CutEvents
 from bridge.entries import AuditRecord
-from bridge.errors import BridgeError, ConfigError, NotAllowed
+from bridge.errors import BridgeError, Busy, ConfigError, NotAllowed
 from bridge.limits import ClientLimits, Limits
 from bridge.messages import GetAccount, GetJournal, GetSnapshot, Halt, Hello, Ping, Request
 from bridge.replies import Pong
-from bridge.zap import ADMITTED, DOMAIN, REFUSED
+from bridge.zap import ADMITTED, DOMAIN, LATER, REFUSED
 from tests.fake_scribe import FakeScribe
 from tests.scripted_session import BUY, Bench, done
 
@@ -30,8 +30,8 @@ ALICE, ADAM, EYE, MALLORY = allowed("alice"), allowed("adam", "admin"), allowed(
 class Gate(Bench):
     """A bench whose clients have keys."""
 
-    def __init__(self) -> None:
-        super().__init__(FakeScribe(), Access([ALICE, ADAM, EYE]))
+    def __init__(self, **changes: Any) -> None:
+        super().__init__(FakeScribe(), Access([ALICE, ADAM, EYE]), **changes)
         self.connect()
 
     def asks(self, key: Allowed, request: Request[Any], request_id: str = "r1", client: str | None = "c1") -> Any:
@@ -157,3 +157,32 @@ def test_a_flood_of_refusals_does_not_fill_the_audit(gate: Gate) -> None:
         f"{9 * LINES} more of the kind in the minute before", f"from 192.168.1.7 {ALICE.id[:16]}",
     ]  # fmt: skip
     assert gate.gateway.counters["connections_refused"] == 10 * LINES
+
+
+def test_a_name_that_asks_too_often_is_told_when_to_come_back() -> None:
+    gate = Gate(requests_per_s=2)
+    assert [type(gate.asks(ALICE, Ping(), f"{place}")) for place in range(4)] == [Pong] * 4, "a burst"
+    refusal = gate.asks(ALICE, BUY, "o1")
+    assert isinstance(refusal, Busy)
+    assert refusal.details["retry_after_ms"] == 500
+    assert isinstance(gate.asks(ALICE, BUY, "o1", client="c2"), Busy), "another client with the same key"
+    assert gate.calls() == [], "nothing of that came to the session"
+    assert isinstance(gate.asks(EYE, Ping(), client="e"), Pong), "others are not concerned"
+    assert [(line.client, line.method) for line in gate.audit if line.decision == "too_often"] == [("alice", "access")]
+    assert gate.gateway.counters["too_often"] == 2
+    gate.now += 0.5
+    assert isinstance(gate.asks(ALICE, Ping()), Pong)
+
+
+def test_who_may_halt_is_never_too_late() -> None:
+    gate = Gate(requests_per_s=1)
+    assert [isinstance(gate.asks(ADAM, Ping(), client="a"), Busy) for _ in range(3)] == [False, False, True]
+    assert gate.asks(ADAM, Halt("now"), client="a").halted
+
+
+def test_an_address_that_connects_too_often_is_to_come_later() -> None:
+    gate = Gate(connections_per_s=1)
+    assert [gate.connects(ALICE) for _ in range(12)] == [ADMITTED] * 10 + [LATER] * 2
+    assert gate.gateway.counters["connections_refused"] == 1, "told once a second"
+    gate.now += 1.0
+    assert gate.connects(ALICE) == ADMITTED

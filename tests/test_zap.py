@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bridge.access import Access, Allowed
-from bridge.zap import ADMITTED, DOMAIN, REFUSED, Verdict, Zap
+from bridge.rates import Rates
+from bridge.zap import ADMITTED, DOMAIN, LATER, REFUSED, Verdict, Zap
 
 NOW_US = 1_000
 KEY = bytes(range(32))
@@ -74,3 +75,14 @@ def test_whatever_comes_has_an_answer_and_lets_nobody_in(frames: list[bytes]) ->
     assert answer[2] == REFUSED
     assert len(answer) == 6
     assert verdict.reason
+
+
+def test_an_address_that_asks_too_often_is_refused_for_now() -> None:
+    told: list[Verdict] = []
+    zap = Zap(Access([ALICE]), told.append, (), Rates(per_s=1, burst=2))
+    answers = [zap.answer(GOOD, NOW_US, 5.0)[2] for _ in range(4)]
+    assert answers == [ADMITTED, ADMITTED, LATER, LATER]
+    assert [verdict.too_often for verdict in told] == [False, False, True], "told once a second"
+    assert zap.answer(changed(3, b"192.168.1.6"), NOW_US, 5.0)[2] == ADMITTED, "another address"
+    assert zap.answer(changed(6, bytes(32)), NOW_US, 6.0)[2] == REFUSED, "a wrong key is not asked to come again"
+    assert zap.answer(GOOD, NOW_US, 6.0)[2] == LATER, "and counts"
