@@ -14,6 +14,7 @@ from bridge.access import Access, Allowed
 from bridge.doors import Doors, user_of
 from bridge.errors import ConfigError
 from bridge.key_files import Secret, key_id, new_secret
+from bridge.rates import Rates
 from bridge.sockets import Keys, link_socket
 
 ANY = "tcp://127.0.0.1:*"
@@ -195,3 +196,23 @@ def test_a_port_that_is_taken_leaves_nothing_open() -> None:
     with Doors(context, ANY, ANY) as first, pytest.raises(ConfigError, match="cannot bind the events endpoint"):
         Doors(context, ANY, first.events_endpoint)
     context.term()
+
+
+def test_who_connects_too_often_comes_again_by_itself(rig: Rig) -> None:
+    answers: list[bytes] = []
+
+    def answer(frames: list[bytes]) -> list[bytes]:
+        told = rig.zap.answer(frames, 0, time.monotonic())
+        answers.append(told[2])
+        return told
+
+    rig.zap = zap.Zap(rig.access, lambda verdict: None, (), Rates(per_s=5, burst=1))
+    rig.answer = answer  # type: ignore[method-assign]
+    rig.serve()
+    first, second = (rig.client(zmq.DEALER, rig.doors.requests_endpoint, rig.alice) for _ in range(2))
+    for socket in (first, second):
+        socket.send(b"hello")
+        assert rig.doors.requests.poll(PATIENCE_MS)
+        rig.doors.requests.recv_multipart()
+    assert zap.LATER in answers
+    assert answers.count(zap.ADMITTED) == 2

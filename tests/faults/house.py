@@ -22,12 +22,13 @@ Socket = zmq.Socket[bytes]
 class House:
     """The bridge and who may come in."""
 
-    def __init__(self, folder: Path, terminal: SimulatedProcess, settings: str = "") -> None:
-        """`settings` are more lines of the configuration, the first ones of `[bridge]`."""
+    def __init__(self, folder: Path, terminal: SimulatedProcess, settings: str = "", *, keyed: bool = True) -> None:
+        """`settings` are more lines of the configuration, the first of `[bridge]`. Without `keyed` nobody is asked for a key."""
+        self.keyed = keyed
         self.keys = folder / "keys"
         self.server = own_secret(self.keys).public
         self.allowed: dict[str, Allowed] = {}
-        self.bridge = BridgeProcess(folder, terminal, f"require_keys = true\nkeys = '{self.keys}'\n{settings}")
+        self.bridge = BridgeProcess(folder, terminal, f"require_keys = {str(keyed).lower()}\nkeys = '{self.keys}'\n{settings}")
 
     def make(self, name: str, role: str | None) -> Path:
         """A key, and its role if it is allowed."""
@@ -58,6 +59,8 @@ class House:
 
     def client(self, key: Path, timeout_s: float = PATIENCE_S, server: str | None = None) -> Client:
         """A client with a key."""
+        if not self.keyed:
+            return Client(self.bridge.requests, timeout_s=timeout_s)
         return Client(self.bridge.requests, timeout_s=timeout_s, key=key, server_key=server or self.server)
 
     def socket(self, context: zmq.Context[Socket], kind: int, secret: Secret | None, server: str | None = None) -> Socket:
