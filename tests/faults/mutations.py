@@ -37,8 +37,8 @@ DEEPER = 0.75
 """How often it is the parameters that are changed, for what is wrong with the envelope is seen first."""
 WEIRD: tuple[Any, ...] = (
     None, True, False, 0, -1, 2**31, 2**63 - 1, 2**64 - 1, -(2**63), 0.0, -0.0, 1e308, 5e-324, math.nan, math.inf, -math.inf,
-    0.01, 0.02, "", "\0",    "EURUSD", "A" * 300, "Ü€😀", "../../etc/passwd", "{}", "%s%n", b"", b"\xff" * 70, [], {}, [[]], {"": {}}, [0] * 300,
-    msgpack.ExtType(5, b"x"), msgpack.Timestamp(1, 2), {"__class__": "os.system"},
+    0.01, 0.02, "", "\0", "EURUSD", "A" * 300, "Ü€😀", "../../etc/passwd", "{}", "%s%n", b"", b"\xff" * 70, [], {}, [[]], {"": {}},
+    [0] * 300, msgpack.ExtType(5, b"x"), msgpack.Timestamp(1, 2), {"__class__": "os.system"},
 )  # fmt: skip
 """What a field is not made for."""
 BOUGHT = TradeRequest(action=1, symbol="EURUSD", volume=50.0, type=0, magic=666, comment="fuzz")
