@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 import click
 
-from bridge import listing, program, switch
+from bridge import listing, program, recording, switch
 from bridge.errors import BridgeError, ConfigError
 from bridge.keys import keys
 from bridge.options import endpoint_option, json_option, key_options
@@ -103,7 +103,7 @@ def terminal(context: click.Context, /, **options: Any) -> None:
 
 for command in COMMANDS:
     terminal.add_command(command)
-for command in (*switch.COMMANDS, *listing.COMMANDS, keys, program.run):
+for command in (*switch.COMMANDS, *listing.COMMANDS, keys, program.run, recording.record):
     commands.add_command(command)
 
 

@@ -279,6 +279,8 @@ class Execution:
         self._dealing.settled(order, now)
         self._open.pop(order.id, None)
         self._answer(order, now)
+        # Ten thousand of them are remembered: what nobody asks for any more need not be.
+        order.params, order.peer, order.placement = b"", None, Placement(order.intent.request, order.intent.token)
         while len(self._orders) > self._limit + len(self._open):
             oldest = next(iter(self._orders.values()))
             if oldest.phase is not Phase.SETTLED:

@@ -52,6 +52,11 @@ class Rates:
             return 0.0
         return (1.0 - bucket.tokens) / self._per_s
 
+    def used_up(self, name: str, now: float) -> bool:
+        """Whether `take` would refuse; nothing is taken."""
+        bucket = self._buckets.get(name)
+        return bucket is not None and min(self._burst, bucket.tokens + (now - bucket.at_s) * self._per_s) < 1.0
+
     def worth_a_word(self, name: str, now: float) -> bool:
         """Whether it was not said within the last second that this one is over its limit; it is then."""
         bucket = self._buckets[name]

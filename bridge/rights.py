@@ -16,6 +16,9 @@ from bridge.errors import NotAllowed
 from bridge.messages import GetReplay, GetSnapshot, Hello, Request, RequestMessage
 from bridge.peers import Peer, PeerTable
 
+MOST_TOPICS = 20_000
+"""What the connections of one key may follow: ten clients with as many topics as a client may have."""
+
 
 class Rights:
     """`told` is called with a line about each refusal that is not a client's mistake, for the audit."""
@@ -25,6 +28,7 @@ class Rights:
         self._peers = peers
         self._told = told
         self._following: Counter[tuple[str, bytes]] = Counter()
+        self._topics: Counter[str] = Counter()
 
     def _key(self, user: str, time_us: int) -> Allowed | None:
         key = self._access.find(user)
@@ -93,20 +97,27 @@ class Rights:
             self._following[user, wire] -= 1
             if not self._following[user, wire]:
                 del self._following[user, wire]
+                self._topics[user] -= 1
             return True
         key = self._key(user, time_us)
         if key is None or not key.may_follow(wire.decode("utf-8", "replace")):
             self._told("" if key is None else key.name, f"subscription of {wire[:80]!r}: not allowed")
             return False
+        if self._topics[user] >= MOST_TOPICS and not self._following[user, wire]:
+            self._told(key.name, f"subscription of {wire[:80]!r}: one more than {MOST_TOPICS} topics")
+            return False
         return True
 
     def follows(self, user: str, wire: bytes) -> None:
         """A subscription has been accepted."""
+        if not self._following[user, wire]:
+            self._topics[user] += 1
         self._following[user, wire] += 1
 
     def forget_subscriptions(self) -> None:
         """Every connection for events was cut."""
         self._following.clear()
+        self._topics.clear()
 
     # ---- changes -------------------------------------------------------------------------------------------------------------
 

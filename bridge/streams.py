@@ -13,6 +13,7 @@ from msgspec import Raw
 from bridge import codec
 from bridge.errors import NotConnected
 from bridge.messages import FOREIGN
+from bridge.rates import Rates
 from bridge.replies import Subscribed
 from bridge.session import link
 from bridge.starts import Starts
@@ -20,6 +21,11 @@ from bridge.topics import Stream, TopicState
 
 if TYPE_CHECKING:
     from bridge.gateway import Gateway
+
+
+FAILING_AT_ONCE, FAILING_PER_S = 5_000, 10
+"""Streams that could not be started. libzmq keeps every name that was asked for in memory, so while there are more of them no names
+are taken that nobody has asked for before."""
 
 
 class Streams:
@@ -31,6 +37,7 @@ class Streams:
         self._proofs: list[str] = []
         self._starts = Starts()
         self._failures = Failures()
+        self._failing = Rates(FAILING_PER_S, FAILING_AT_ONCE)
 
     def receive(self, frame: bytes, now: float) -> bool:
         """A frame from the XPUB socket. True when it is a subscription that should be put in force, or any unsubscription."""
@@ -44,7 +51,10 @@ class Streams:
             if own and topic is not None and topic.name.count(":") == 1:
                 self._gateway.peers.unsubscribed(topic.name.partition(":")[2], now)
             return True
-        topic = self._topics.subscribe(wire)
+        if self._failing.used_up("", now) and not own and self._topics.find(wire.decode("utf-8", "replace")) is None:
+            topic = None
+        else:
+            topic = self._topics.subscribe(wire)
         if topic is None:
             self._gateway.counters["refused_subscriptions"] += 1
             return False
@@ -112,6 +122,7 @@ class Streams:
                 topic.stream = Stream.IDLE
             else:
                 self._topics.failed(topic)
+                self._failing.take("", now)
                 topic.error = error
                 if self._failures.add(topic.name, message.message):
                     self._gateway.log(f"cannot stream {topic.name}: {message.message}", now, topic=topic.name)

@@ -37,6 +37,13 @@ def _served(wire: str) -> bool:
     return wire.startswith(STREAMED) and not passive and "*" not in wire
 
 
+def published(wire: str) -> bool:
+    """Whether anybody may ever publish what a subscription covers."""
+    if wire.endswith("\0"):
+        return wire.startswith("client:") or known(wire[:-1])
+    return any(family.startswith(wire) or wire.startswith(family) for family in (*STREAMED, "client:", *OWN))
+
+
 MARKED = ("tick:", "bar:", "forming:", "book:")
 """Families whose events are marked while the terminal is another account's; whose the others are, the session asks by itself."""
 RESUMED = ("tick:", "bar:")
@@ -163,7 +170,9 @@ class TopicState:
 class TopicTable:
     """All topics ever seen in this epoch, by name."""
 
-    def __init__(self, linger_s: float, limit: int = 100_000, ring: Ring | None = None) -> None:
+    def __init__(self, linger_s: float, limit: int = 100_000, ring: Ring | None = None, most_failed: int = 5_000) -> None:
+        """At most `limit` topics, and `most_failed` of those whose streams could not be started."""
+        self._most_failed = most_failed
         self._ring = ring or Ring(0)
         self._linger_s = linger_s
         self._limit = limit
@@ -189,18 +198,25 @@ class TopicTable:
         that never had an event, the oldest first: a client that asks for names that do not exist is in nobody's way."""
         over = len(self._by_wire) + count - self._limit
         while 0 < over <= len(self._failed):
-            wire = next(iter(self._failed))
-            del self._failed[wire]
-            if not self._by_wire[wire].sequence:  # else a prefix has brought events, whose sequence must not begin anew
-                del self._by_wire[wire]
-                over -= 1
+            over -= self._give_way()
         return over <= 0
+
+    def _give_way(self) -> bool:
+        """Forget the topic that failed longest ago, unless a prefix has brought events, whose sequence must not begin anew."""
+        wire = next(iter(self._failed))
+        del self._failed[wire]
+        if self._by_wire[wire].sequence:
+            return False
+        del self._by_wire[wire]
+        return True
 
     def failed(self, state: TopicState) -> None:
         """Its stream could not be started."""
         state.stream = Stream.FAILED
         if not state.sequence and state.body is None:
             self._failed[state.wire] = None
+            if len(self._failed) > self._most_failed:
+                self._give_way()
 
     def starting(self, state: TopicState) -> None:
         """Its stream is being started."""
@@ -216,7 +232,8 @@ class TopicTable:
         return self._by_wire.get(wire)
 
     def subscribe(self, wire: bytes) -> TopicState | None:
-        """One more subscriber; None when the subscription is refused: not text, a NUL before its end, too long, or one too many."""
+        """One more subscriber; None when the subscription is refused: not text, a NUL before its end, too long, of what nobody ever
+        publishes, or one too many."""
         try:
             text = wire.decode()
         except UnicodeDecodeError:
@@ -224,7 +241,7 @@ class TopicTable:
         state = self._by_wire.get(text)
         if state is None:
             name = text.removesuffix("\0")
-            if not name or "\0" in name or len(wire) > MAX_TOPIC_BYTES or not self.make_room(1):
+            if not name or "\0" in name or len(wire) > MAX_TOPIC_BYTES or not published(text) or not self.make_room(1):
                 self.refused += 1
                 return None
             state = self._by_wire[text] = TopicState(name, text, wire, pool=self._ring.pool(name))

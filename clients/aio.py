@@ -20,7 +20,7 @@ from clients.changes import ClosingTerms
 from clients.knowledge import PROBE_S, Knowledge
 from clients.lock import lock_of
 from clients.parts import Download, fetch_async
-from clients.streams import QUEUE_LIMIT
+from clients.streams import QUEUE_LIMIT, After
 from clients.subscription import AsyncSubscription
 from clients.tasks import Ask, Steps, async_download, async_task, run_async
 
@@ -135,13 +135,19 @@ class AsyncClient(Knowledge):
 
     # ---- events ------------------------------------------------------------------------------------------------------------------
 
-    def subscribe(self, *topics: str, queue_limit: int = QUEUE_LIMIT, timeout_s: float | None = None) -> AsyncSubscription:
+    def subscribe(
+        self, *topics: str, queue_limit: int = QUEUE_LIMIT, timeout_s: float | None = None, after: After | None = None
+    ) -> AsyncSubscription:
         """Events of these topics, beginning with the newest state of each; a trailing `*` makes a prefix (`tick:*`).
 
         `async with bridge.subscribe(…) as events: async for event in events`; or `await` it, to have it in force. That raises
         `UnknownSymbol` and the like for a topic that cannot be served.
+
+        `after` has the newest events that the program had of a topic of ticks or bars before it ended: what came since then comes
+        first, from the terminal's history, and then the stream, each record once. To tell where that was, they have to reach back
+        into the second before that of the newest tick.
         """
-        join = self._driver.subscribe(topics, self.timeout_s if timeout_s is None else timeout_s, queue_limit)
+        join = self._driver.subscribe(topics, self.timeout_s if timeout_s is None else timeout_s, queue_limit, after)
         return AsyncSubscription(join, self._driver, lambda: self.bridge_msc() * 1_000)
 
     # ---- account and market ------------------------------------------------------------------------------------------------------

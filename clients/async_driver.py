@@ -23,7 +23,7 @@ from clients.join import Join
 from clients.lock import Lock
 from clients.readiness import Socket, Watch, watch
 from clients.sockets import MEND_S, NOBLOCK, POLLIN, POLLOUT, Sockets
-from clients.streams import Feed
+from clients.streams import After, Feed
 from clients.waiting import Waiting, check_use
 
 R = TypeVar("R")
@@ -124,10 +124,10 @@ class AsyncDriver:
 
     # ---- subscriptions -----------------------------------------------------------------------------------------------------------
 
-    def subscribe(self, topics: tuple[str, ...], timeout_s: float, queue_limit: int) -> Join:
+    def subscribe(self, topics: tuple[str, ...], timeout_s: float, queue_limit: int, after: After | None = None) -> Join:
         """Begin to subscribe."""
         self.check()
-        join = self.session.subscribe(topics, time.monotonic(), timeout_s, queue_limit=queue_limit)
+        join = self.session.subscribe(topics, time.monotonic(), timeout_s, queue_limit=queue_limit, after=after)
         self._work()
         return join
 

@@ -20,7 +20,7 @@ from clients.driver import Driver
 from clients.knowledge import PROBE_S, Knowledge
 from clients.lock import lock_of
 from clients.parts import Download, fetch
-from clients.streams import QUEUE_LIMIT
+from clients.streams import QUEUE_LIMIT, After
 from clients.subscription import Subscription
 from clients.tasks import Ask, Steps, download, run, task
 
@@ -119,13 +119,19 @@ class Client(Knowledge):
 
     # ---- events ------------------------------------------------------------------------------------------------------------------
 
-    def subscribe(self, *topics: str, queue_limit: int = QUEUE_LIMIT, timeout_s: float | None = None) -> Subscription:
+    def subscribe(
+        self, *topics: str, queue_limit: int = QUEUE_LIMIT, timeout_s: float | None = None, after: After | None = None
+    ) -> Subscription:
         """Events of these topics, beginning with the newest state of each; a trailing `*` makes a prefix (`tick:*`).
 
         Raises `UnknownSymbol` and the like for a topic that cannot be served.
+
+        `after` has the newest events that the program had of a topic of ticks or bars before it ended: what came since then comes
+        first, from the terminal's history, and then the stream, each record once. To tell where that was, they have to reach back
+        into the second before that of the newest tick.
         """
         driver = self._driver
-        feed = driver.subscribe(topics, self.timeout_s if timeout_s is None else timeout_s, queue_limit)
+        feed = driver.subscribe(topics, self.timeout_s if timeout_s is None else timeout_s, queue_limit, after)
         return Subscription(feed, driver.turn, driver.unsubscribe, lambda: self.bridge_msc() * 1_000)
 
     # ---- account and market ------------------------------------------------------------------------------------------------------

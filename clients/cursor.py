@@ -7,6 +7,7 @@ stay lost; then a `Gap` says so. While a subscription begins, what comes is kept
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Literal
 
 from msgspec import MsgspecError
@@ -240,6 +241,13 @@ class Cursor:
     def joining(self) -> bool:
         """Whether it waits for a snapshot to begin with."""
         return self._held is not None and not self.torn and not self.healing
+
+    def resume(self, newest: Sequence[Ticks | Bars]) -> None:
+        """Go on after these events, the newest that somebody has had: as after a restart of the bridge, which this one may be."""
+        assert self.recent is not None
+        self.recent.extend(newest)
+        self.torn = True
+        self.sequence = 0
 
     def begin_anywhere(self) -> None:
         """Begin with the next event, without a snapshot; what was kept comes first."""

@@ -21,7 +21,7 @@ from clients.calls import Call
 from clients.lock import Lock
 from clients.session import ClientSession
 from clients.sockets import NOBLOCK, POLLIN, QUICK_MS, Sockets
-from clients.streams import Feed
+from clients.streams import After, Feed
 
 R = TypeVar("R")
 
@@ -140,10 +140,10 @@ class Driver:
             self._step(0.0)
         return True
 
-    def subscribe(self, topics: tuple[str, ...], timeout_s: float, queue_limit: int) -> Feed:
+    def subscribe(self, topics: tuple[str, ...], timeout_s: float, queue_limit: int, after: After | None = None) -> Feed:
         """Subscribe and wait until it is in force."""
         self.check()
-        join = self.session.subscribe(topics, time.monotonic(), timeout_s, queue_limit=queue_limit)
+        join = self.session.subscribe(topics, time.monotonic(), timeout_s, queue_limit=queue_limit, after=after)
         try:
             self.run(lambda: join.done)
         except BaseException:

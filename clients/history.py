@@ -48,7 +48,8 @@ def _symbol(symbol: str) -> str:
     return text(symbol, "symbol", "the name of a symbol")
 
 
-def _timeframe(timeframe: str) -> str:
+def timeframe_named(timeframe: str) -> str:
+    """The exact name of a timeframe. Raises `UnknownTimeframe` for every other, with what was meant."""
     if isinstance(timeframe, str) and timeframe in TIMEFRAMES:
         return timeframe
     meant = (
@@ -93,7 +94,7 @@ def rates_parts(
     both included, and of these the newest `count` where it is given. Raises `InvalidParameters` or `UnknownTimeframe` before
     anything is asked.
     """
-    symbol, timeframe = _symbol(symbol), _timeframe(timeframe)
+    symbol, timeframe = _symbol(symbol), timeframe_named(timeframe)
     count = None if count is None else whole(count, "count", 1, MOST_ROWS)
     start = whole(start, "start", 0, LAST_START)
     from_msc = None if date_from is None else server_msc(date_from, "date_from")

@@ -107,8 +107,8 @@ def prune(recent: Recent) -> None:
 
 def between_ticks(history: bytes, own: Known, end: Known) -> Filling | None:
     """What lies between two places; None when the history does not have both."""
-    start = _after(history, own)
-    stop = _after(history, end)
+    start = after(history, own)
+    stop = after(history, end)
     if start is None or stop is None:
         return None
     first, late = start
@@ -124,7 +124,7 @@ def _first_of(history: bytes, second: int) -> int:
     return bisect_left(range(len(history) // RECORD_BYTES), second, key=lambda row: second_of(history, row * RECORD_BYTES))
 
 
-def _after(history: bytes, known: Known) -> tuple[int, list[bytes]] | None:
+def after(history: bytes, known: Known) -> tuple[int, list[bytes]] | None:
     """The row behind a place, and the rows before it that were not there when it was reached."""
     low = _first_of(history, known.second)
     rows = rows_of(history[low * RECORD_BYTES : _first_of(history, known.second + 1) * RECORD_BYTES])

@@ -28,7 +28,7 @@ from clients.clock import BridgeClock
 from clients.endpoint import events_endpoint
 from clients.exchange import Exchange
 from clients.join import Join
-from clients.streams import QUEUE_LIMIT, Feed
+from clients.streams import QUEUE_LIMIT, After, Feed
 from clients.subscriptions import Action, Subscriptions
 
 R = TypeVar("R")
@@ -211,11 +211,13 @@ class ClientSession:
                 listener.receive(event)
             self.subscriptions.shorten(event.topic)
 
-    def subscribe(self, topics: Iterable[str], now: float, timeout_s: float, *, queue_limit: int = QUEUE_LIMIT) -> Join:
+    def subscribe(
+        self, topics: Iterable[str], now: float, timeout_s: float, *, queue_limit: int = QUEUE_LIMIT, after: After | None = None
+    ) -> Join:
         """Begin to subscribe; a trailing `*` makes a prefix of a topic. Raises `InvalidParameters` for a topic that cannot be
         one."""
         self._set_now(now)
-        return self.subscriptions.subscribe(topics, timeout_s, queue_limit)
+        return self.subscriptions.subscribe(topics, timeout_s, queue_limit, after)
 
     def unsubscribe(self, feed: Feed) -> None:
         """End a subscription; what is in its queue stays there."""

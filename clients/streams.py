@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import logging
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from bridge.errors import InvalidParameters
 from clients.cursor import Cursor
-from clients.events import Item
+from clients.events import Bars, Item, Ticks
 
 if TYPE_CHECKING:
     from clients.staleness import Staleness
 
 QUEUE_LIMIT = 100_000
 """Events that wait in one subscription before newer ones are dropped; those are asked for again when there is room."""
+After = Mapping[str, Sequence[Ticks | Bars]]
+"""By topic, the newest events that a program had before it ended."""
 _log = logging.getLogger(__name__)
 
 
@@ -52,6 +55,17 @@ class Feed:
         self.staleness: Staleness | None = None
         self.closed = False
         self._is_full = False
+
+    def resume(self, after: After) -> None:
+        """Go on where somebody stopped: the newest events that were had of topics of ticks and bars. Raises `InvalidParameters`."""
+        for topic, newest in after.items():
+            cursor = self.cursors.get(topic)
+            if cursor is None or cursor.recent is None:
+                raise InvalidParameters(
+                    f"{topic} is not one of the topics of ticks and bars that are subscribed", field="after", value=topic
+                )
+            if newest:
+                cursor.resume(newest)
 
     @property
     def room(self) -> int:

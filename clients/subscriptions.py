@@ -16,7 +16,7 @@ from clients.cursor import Cursor
 from clients.join import Join
 from clients.repairs import Repairs
 from clients.staleness import Staleness
-from clients.streams import Feed
+from clients.streams import After, Feed
 from clients.topics import check_number, split_topics
 
 REJOIN_TIMEOUT_S = 5.0
@@ -187,11 +187,12 @@ class Subscriptions:
 
     # ---- subscriptions -----------------------------------------------------------------------------------------------------------
 
-    def subscribe(self, topics: Iterable[str], timeout_s: float, queue_limit: int) -> Join:
+    def subscribe(self, topics: Iterable[str], timeout_s: float, queue_limit: int, after: After | None = None) -> Join:
         """Begin to subscribe. Raises `InvalidParameters` for a topic that cannot be one, and for too many; then nothing is."""
         exact, prefixes = split_topics(topics)
         check_number(len(exact) + len(prefixes), sum(len(feed.exact) + len(feed.prefixes) for feed in self.feeds))
         feed = Feed(exact, prefixes, queue_limit, self.repairs.begin)
+        feed.resume(after or {})
         feed.staleness = Staleness(self)
         self.direct.clear()
         for topic, cursor in feed.cursors.items():

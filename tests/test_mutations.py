@@ -7,7 +7,7 @@ from collections import Counter
 
 from bridge import codec
 from bridge.errors import BridgeError
-from tests.faults.mutations import REQUESTS, Mutator
+from tests.faults.mutations import ORDERS, REQUESTS, Mutator
 
 
 def test_the_same_dice_make_the_same_messages() -> None:
@@ -37,7 +37,7 @@ def test_the_codec_reads_or_refuses_each() -> None:
 
 def test_every_request_is_changed() -> None:
     mutator = Mutator(random.Random(4))
-    assert {type(request).method for request in REQUESTS} >= {"order", "ticks", "replay", "snapshot"}
+    assert {type(request).method for request in (*REQUESTS, *ORDERS)} >= {"order", "order_check", "ticks", "replay", "snapshot"}
     kinds = Counter(mutator.request()[0] for _ in range(2_000))
     assert set(kinds) == {"tree", "bytes", "random", "parts", "valid"}
     assert set(Counter(mutator.subscription()[0] for _ in range(500))) == {"valid", "topic", "bytes", "junk"}

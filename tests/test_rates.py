@@ -66,3 +66,12 @@ def test_never_more_than_a_burst_and_what_flows_in(pauses_s: list[float], per_s:
         if wait_s:
             assert rates.take("alice", now + wait_s * 0.99) > 0, "not before it said"
     assert passed <= burst + now * per_s + 1e-6
+
+
+def test_looking_takes_nothing() -> None:
+    rates = Rates(per_s=1, burst=1)
+    assert not rates.used_up("alice", 0.0)
+    rates.take("alice", 0.0)
+    assert rates.used_up("alice", 0.5)
+    assert not rates.used_up("alice", 1.0)
+    assert rates.take("alice", 1.0) == 0.0

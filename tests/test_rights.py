@@ -128,3 +128,22 @@ def test_the_end_of_a_subscription_counts_also_when_the_key_does_not_any_more(de
     desk.rights.follows(ALICE.id, b"account\0")
     desk.rights.replace(())
     assert desk.rights.may_follow(ALICE.id, b"\0account\0", NOW_US)
+
+
+def test_one_topic_too_many_of_a_key(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bridge.rights.MOST_TOPICS", 2)
+
+    def follow(wire: bytes, who: Allowed = ALICE) -> bool:
+        allowed = desk.rights.may_follow(who.id, b"\1" + wire, NOW_US)
+        if allowed:
+            desk.rights.follows(who.id, wire)
+        return allowed
+
+    assert [follow(wire) for wire in (b"tick:A\0", b"tick:B\0", b"tick:C\0")] == [True, True, False]
+    assert "one more than 2 topics" in desk.told[-1][1]
+    assert follow(b"tick:A\0"), "another connection of the same key"
+    assert follow(b"tick:C\0", BOB), "another key"
+    assert desk.rights.may_follow(ALICE.id, b"\0tick:A\0", NOW_US)
+    assert not follow(b"tick:C\0"), "the other connection still follows it"
+    assert desk.rights.may_follow(ALICE.id, b"\0tick:A\0", NOW_US)
+    assert follow(b"tick:C\0")

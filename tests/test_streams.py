@@ -408,3 +408,16 @@ def test_after_a_restart_thousands_of_topics_are_taken_up_again_quickly() -> Non
     began = perf_counter()
     assert len(table.followed(table.wanted())) == 3_000
     assert perf_counter() - began < 0.5
+
+
+def test_names_that_do_not_exist_are_taken_until_there_are_too_many(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bridge.streams.FAILING_AT_ONCE", 2)
+    bench = Bench().connect()
+    bench.subscribe("tick:GOOD\0")
+    for name in ("NO1", "NO2"):
+        bench.subscribe(f"tick:{name}\0")
+        bench.say(link.not_started(f"tick:{name}", TerminalRefused("no")))
+    assert not bench.gateway.receive_subscription(b"\1tick:NO3\0", bench.now)
+    assert bench.gateway.receive_subscription(b"\1tick:GOOD\0", bench.now), "known to others"
+    assert bench.gateway.receive_subscription(b"\1client:c9\0", bench.now), "a client may always come"
+    assert bench.gateway.receive_subscription(b"\1tick:NEW\0", bench.now + 0.2), "and later again"

@@ -60,8 +60,8 @@ def test_what_the_session_is_asked_for(wire: str, stream_name: str) -> None:
 @pytest.mark.parametrize(
     "wire",
     [
-        "book:", "book:EUR", "tic", "ticks\0", "bar:", "bar:EURUSD:", "forming:", "account", "trade", "connection\0", "heart",
-        "tick:\0", "tick:E*\0", "tick:E*", "x\0",
+        "book:", "book:EUR", "tic", "bar:", "bar:EURUSD:", "forming:", "account", "trade", "connection\0", "heart",
+        "tick:E*", "client:x\0", "t",
     ],
 )  # fmt: skip
 def test_what_the_session_is_not_asked_for(wire: str) -> None:
@@ -89,8 +89,12 @@ def test_subscribers_are_counted_and_the_last_one_leaves_a_linger() -> None:
 
 
 @pytest.mark.parametrize(
-    "wire", [b"", b"\0", b"\0\0", b"\xff\xfe", b"x" * 256, b"tick:A\0\0", b"tick:A\0B\0", b"account\0x", b"a\0b"]
-)
+    "wire",
+    [
+        b"", b"\0", b"\0\0", b"\xff\xfe", b"x" * 256, b"tick:A\0\0", b"tick:A\0B\0", b"account\0x", b"a\0b", b"ticks\0", b"tick:\0",
+        b"tick:E*\0", b"x\0", b"x",
+    ],
+)  # fmt: skip
 def test_what_is_no_subscription_is_refused(wire: bytes) -> None:
     table = TopicTable(5.0)
     assert table.subscribe(wire) is None
@@ -101,14 +105,14 @@ def test_what_is_no_subscription_is_refused(wire: bytes) -> None:
 
 def test_one_topic_too_many_is_refused_but_known_ones_are_not() -> None:
     table = TopicTable(5.0, limit=3)
-    for name in (b"a\0", b"b\0", b"c\0"):
+    for name in (b"client:a\0", b"client:b\0", b"client:c\0"):
         assert table.subscribe(name) is not None
     assert not table.make_room(1)
-    assert table.subscribe(b"d\0") is None
-    assert table.subscribe(b"a\0") is not None
-    table.unsubscribe(b"b\0", 0.0)
+    assert table.subscribe(b"client:d\0") is None
+    assert table.subscribe(b"client:a\0") is not None
+    table.unsubscribe(b"client:b\0", 0.0)
     assert table.make_room(1)
-    assert table.subscribe(b"d\0") is not None
+    assert table.subscribe(b"client:d\0") is not None
 
 
 def test_topics_that_could_not_be_started_give_way_the_oldest_first() -> None:
@@ -127,6 +131,15 @@ def test_topics_that_could_not_be_started_give_way_the_oldest_first() -> None:
     assert table.unsubscribe(b"tick:B\0", 0.0) is None
     assert table.make_room(1)
     assert not table.make_room(1 + 3)
+
+
+def test_only_so_many_that_could_not_be_started_are_remembered() -> None:
+    table = TopicTable(5.0, most_failed=2)
+    for name in (b"tick:A\0", b"tick:B\0", b"tick:C\0"):
+        state = table.subscribe(name)
+        assert state is not None
+        table.failed(state)
+    assert [state.name for state in table] == ["tick:B", "tick:C"]
 
 
 def test_a_topic_that_had_events_does_not_give_way() -> None:

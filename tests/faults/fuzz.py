@@ -8,6 +8,7 @@ client, and when every deal in the terminal's books belongs to an order that was
 from __future__ import annotations
 
 import contextlib
+import os
 import random
 import socket
 import statistics
@@ -27,6 +28,7 @@ import zmq
 from benchmarks.served import Worker, commands, worker
 from bridge import codec
 from bridge.key_files import read_secret
+from bridge.messages import MAX_ENTRIES, GetJournal
 from clients import Client
 from tests.faults.flood import Visitor, rss_bytes
 from tests.faults.house import House
@@ -38,11 +40,13 @@ from tests.processes import PATIENCE_S
 
 MARKET = ("--profile", "hedging", "--start", "2026-03-03 10:00:00", "--speed", "1")
 HONEST = 7
-SETTINGS = "requests_per_s = 0\n[limits]\nmax_volume = 0.02\norders_per_minute = 100000\n"
+SETTINGS = "requests_per_s = 0\nreplay_mib = 1\n[limits]\nmax_volume = 0.02\norders_per_minute = 100000\n"
 """Nothing is refused for its number: every message is to be looked at."""
 WINDOW = 400
 """Messages without an answer; a thousand replies are kept for a client."""
 HUGE_EVERY, HUGE_BYTES = 20_000, 70_000
+WAITING = 1_000
+"""What waits in the socket when its connection is cut."""
 ANSWER_MS = 300
 WARM = 0.1
 """The part of a run after which the memory has to stay as it is."""
@@ -59,11 +63,17 @@ Reached = tuple[str, str, str, str]
 """Endpoints of requests and events, the server's key and the file of one's own; both empty without keys."""
 
 
+def _yield_to_others() -> None:
+    """Whoever does this comes from elsewhere: its work is not to be done in the time of the honest client."""
+    if sys.platform != "win32":
+        os.nice(10)
+
+
 def _socket(context: zmq.Context[Socket], kind: int, reached: Reached) -> Socket:
     requests, events, server, key = reached
     made = context.socket(kind)
     made.set(zmq.LINGER, 0)
-    made.set(zmq.SNDHWM, 1_000)
+    made.set(zmq.SNDHWM, WAITING)
     if key:
         secret = read_secret(Path(key))
         made.set(zmq.CURVE_SERVERKEY, server.encode())
@@ -121,6 +131,7 @@ class Asker:
 
 def _ask(pipe: Connection, reached: Reached, seed: int) -> None:
     """Requests; in a process of its own."""
+    _yield_to_others()
     for count in commands(pipe):
         asker = Asker(reached, Mutator(random.Random(seed)))
         for number in range(count):
@@ -131,6 +142,7 @@ def _ask(pipe: Connection, reached: Reached, seed: int) -> None:
 
 def _subscribe(pipe: Connection, reached: Reached, seed: int) -> None:
     """What subscribers send; in a process of its own."""
+    _yield_to_others()
     mutator = Mutator(random.Random(seed))
     for count in commands(pipe):
         counts: Counter[str] = Counter()
@@ -151,6 +163,7 @@ def _subscribe(pipe: Connection, reached: Reached, seed: int) -> None:
 
 def _connect(pipe: Connection, reached: Reached, seed: int, ports: list[int]) -> None:
     """Connections that do not speak ZMTP, or nearly; in a process of its own."""
+    _yield_to_others()
     mutator = Mutator(random.Random(seed))
     for count in commands(pipe):
         counts: Counter[str] = Counter()
@@ -229,7 +242,7 @@ def _fuzzers(house: House, reached: Reached, seed: int, count: int) -> Iterator[
 def _fuzz(house: House, terminal: SimulatedProcess, outcome: Outcome, seed: int, count: int, what: str) -> None:
     process = house.bridge.process
     assert process is not None
-    honest_key = house.make("honest", "trader")
+    honest_key = house.make("honest", "admin")
     key = house.make("fuzz", "trader")
     reached: Reached = (house.bridge.requests, house.bridge.events, *((house.server, str(key)) if house.keyed else ("", "")))
     with house.client(honest_key) as client:
@@ -258,13 +271,14 @@ def _fuzz(house: House, terminal: SimulatedProcess, outcome: Outcome, seed: int,
         visitor.watch(f"{what}, afterwards", 1.0)
         ordered.append(_order(client))
         status = client.status()
+        written = {entry.deal for entry in client.call(GetJournal(count=MAX_ENTRIES)).entries}
     outcome.counts[what] = dict(sorted(fuzzers.counts.items()))
     _judge(house, outcome, what, fuzzers, (quiet_s, busy_s), status)
     _judge_memory(outcome, what, sizes, count)
     with terminal.inspected() as program:
         changed = {deal.ticket for deal in program.deals()} - before - set(ordered)
     outcome.figures[f"{what}, deals of changed orders"] = len(changed)
-    unaccounted = changed - fuzzers.done
+    unaccounted = changed - fuzzers.done - written  # the reply may have been on a connection that was cut
     if unaccounted:
         outcome.wrong.append(f"{what}: deals that nobody was told of: {sorted(unaccounted)[:10]}")
 
@@ -294,7 +308,7 @@ def _judge(house: House, outcome: Outcome, what: str, fuzzers: Fuzzers, latency_
         sum(fuzzers.counts[name] for name in fuzzers.counts if name.startswith("request ")),
     )
     huge = fuzzers.counts["request huge"]
-    if lost > huge * WINDOW:
+    if lost > huge * (WINDOW + WAITING):
         outcome.wrong.append(f"{what}: {lost} of {sent} requests had no answer, and {huge} took the connection with them")
     if not status.healthy:
         outcome.wrong.append(f"{what}: the bridge is not well afterwards: {status.connection.state}")

@@ -6,7 +6,7 @@ import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from tests.faults import connection, flood, fuzz, intruders, market_data, trading
+from tests.faults import connection, flood, fuzz, intruders, market_data, recorder, trading
 from tests.faults.outcome import Outcome
 
 
@@ -35,6 +35,7 @@ RUNS: dict[str, Run] = {
         small=6,
     ),
     "intruders": Run("attempts to get in without a key, or further in than it allows", intruders.run, count=100, small=3),
+    "recorder": Run("recorders, bridges and terminals killed while it records", recorder.run, count=100, small=4),
     "fuzz": Run("random and changed messages to every socket", fuzz.run, count=1_000_000, small=10_000),
     "flood": Run("connections, clients and requests in numbers, in percent of what is promised", flood.run, count=100, small=10),
 }
