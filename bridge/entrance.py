@@ -75,7 +75,7 @@ class Entrance:
         for key in less:
             self._write(key.name, "keys", "cut off", f"key {key.id[:16]}")
         if less:
-            self._rights.forget_subscriptions()
+            self.forget_subscriptions()
             self._gateway.events_cut(now)
             self._gateway.actions.append(CutEvents())
 
@@ -112,6 +112,10 @@ class Entrance:
     def follows(self, user: str, wire: bytes) -> None:
         """A subscription has been accepted."""
         self._rights.follows(user, wire)
+
+    def forget_subscriptions(self) -> None:
+        """Every connection for events is about to be cut."""
+        self._rights.forget_subscriptions()
 
     def _not_allowed(self, name: str, words: str) -> None:
         self._gateway.counters["not_allowed"] += 1

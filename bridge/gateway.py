@@ -74,6 +74,8 @@ class GatewaySettings:
     watch: WatchSettings = field(default_factory=WatchSettings)
 
 
+MOST_REFUSALS = 50_000
+"""Subscriptions that were not put in force, after which the memory that they take is given back."""
 Action = StartSession | KillSession | OpenJournal | CutEvents
 
 
@@ -102,6 +104,7 @@ class Gateway:
         self._snapshots = SnapshotDesk(self.topics, settings.max_pending)
         self._supervision = Supervision(self, settings, random or Random())  # noqa: S311 - jitter
         self._foreign = 0
+        self._refusals = 0
         self._wall_ahead_us = 0
         self._streams = Streams(self)
         self.calls = Calls(self, settings.max_pending, settings.grace_s)
@@ -275,13 +278,23 @@ class Gateway:
         """A frame from the XPUB socket, and the key of its sender, where keys are asked for. True when it is a subscription that
         should be put in force, or any unsubscription."""
         entrance = self.entrance
-        if entrance is None:
-            return self._streams.receive(frame, now)
-        if not entrance.may_follow(user, frame, now) or not self._streams.receive(frame, now):
+        if (entrance is not None and not entrance.may_follow(user, frame, now)) or not self._streams.receive(frame, now):
+            self._refused(now)
             return False
-        if frame[0]:
+        if entrance is not None and frame[0]:
             entrance.follows(user, frame[1:])
         return True
+
+    def _refused(self, now: float) -> None:
+        """A subscription was not put in force. libzmq remembers it all the same, as long as its connection lasts."""
+        self._refusals += 1
+        if self._refusals >= MOST_REFUSALS:
+            self._refusals = 0
+            self.log(f"{MOST_REFUSALS} subscriptions were refused; all connections for events are cut and made anew", now)
+            if self.entrance is not None:
+                self.entrance.forget_subscriptions()
+            self.events_cut(now)
+            self.actions.append(CutEvents())
 
     def events_cut(self, now: float) -> None:
         """Every connection for events is about to be cut."""

@@ -6,7 +6,7 @@ not stop and start it. Sequences never restart within an epoch. No I/O; times ar
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -42,6 +42,17 @@ def published(wire: str) -> bool:
     if wire.endswith("\0"):
         return wire.startswith("client:") or known(wire[:-1])
     return any(family.startswith(wire) or wire.startswith(family) for family in (*STREAMED, "client:", *OWN))
+
+
+MOST = {"prefix": 1_000, "client": 20_000, "topic": 2**31}
+"""How many there may be of a kind, where that is fewer than of all: what a prefix covers is looked at with each new topic, and nobody
+else can end what a client has asked for."""
+
+
+def _kind(wire: str) -> str:
+    if not wire.endswith("\0"):
+        return "prefix"
+    return "client" if wire.startswith("client:") else "topic"
 
 
 MARKED = ("tick:", "bar:", "forming:", "book:")
@@ -178,6 +189,7 @@ class TopicTable:
         self._limit = limit
         self._by_wire: dict[str, TopicState] = {}
         self._failed: dict[str, None] = {}
+        self._numbers: Counter[str] = Counter()
         self.refused = 0
 
     def __iter__(self) -> Iterator[TopicState]:
@@ -188,7 +200,7 @@ class TopicTable:
         wire = name + "\0"
         state = self._by_wire.get(wire)
         if state is None:
-            state = self._by_wire[wire] = TopicState(name, wire, wire.encode(), pool=self._ring.pool(name))
+            state = self._add(TopicState(name, wire, wire.encode(), pool=self._ring.pool(name)))
         if state.frames is NOTHING and state.pool is not None:
             state.frames = deque()
         return state
@@ -207,7 +219,7 @@ class TopicTable:
         del self._failed[wire]
         if self._by_wire[wire].sequence:
             return False
-        del self._by_wire[wire]
+        self._remove(wire)
         return True
 
     def failed(self, state: TopicState) -> None:
@@ -223,9 +235,15 @@ class TopicTable:
         state.stream = Stream.STARTING
         self._failed.pop(state.wire, None)
 
+    def _add(self, state: TopicState) -> TopicState:
+        self._by_wire[state.wire] = state
+        self._numbers[_kind(state.wire)] += 1
+        return state
+
     def _remove(self, wire: str) -> None:
         del self._by_wire[wire]
         self._failed.pop(wire, None)
+        self._numbers[_kind(wire)] -= 1
 
     def find(self, wire: str) -> TopicState | None:
         """The state of a topic (with its NUL) or prefix that is known."""
@@ -244,7 +262,10 @@ class TopicTable:
             if not name or "\0" in name or len(wire) > MAX_TOPIC_BYTES or not published(text) or not self.make_room(1):
                 self.refused += 1
                 return None
-            state = self._by_wire[text] = TopicState(name, text, wire, pool=self._ring.pool(name))
+            if self._numbers[_kind(text)] >= MOST[_kind(text)]:
+                self.refused += 1
+                return None
+            state = self._add(TopicState(name, text, wire, pool=self._ring.pool(name)))
         state.subscribers += 1
         state.linger_until_s = None
         return state

@@ -12,7 +12,7 @@ from typing import Any, Final, Self, TypeVar, Unpack, overload
 from bridge.errors import BridgeUnreachable, InvalidParameters, NotConnected, TimedOut
 from bridge.messages import GetStatus, Ping, Request
 from bridge.replies import OrderOutcome, Status
-from clients import bulk, changes, downloads, holdings, market, service
+from clients import bulk, changes, downloads, holdings, market, service, sizing, stops
 from clients import orders as trading
 from clients.arrays import Arrays
 from clients.changes import ClosingTerms
@@ -160,6 +160,7 @@ class Client(Knowledge):
     buy_stop, sell_stop = task(trading.buy_stop), task(trading.sell_stop)
     buy_stop_limit, sell_stop_limit = task(trading.buy_stop_limit), task(trading.sell_stop_limit)
     modify, cancel = task(changes.modify), task(changes.cancel)
+    size, atr, atr_stops = task(sizing.size), task(stops.atr), task(stops.atr_stops)
     close_all, cancel_all, reverse = task(bulk.close_all), task(bulk.cancel_all), task(bulk.reverse)
 
     @overload

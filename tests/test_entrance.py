@@ -186,3 +186,16 @@ def test_an_address_that_connects_too_often_is_to_come_later() -> None:
     assert gate.gateway.counters["connections_refused"] == 1, "told once a second"
     gate.now += 1.0
     assert gate.connects(ALICE) == ADMITTED
+
+
+def test_what_libzmq_remembers_of_refused_subscriptions_is_given_back(gate: Gate, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bridge.gateway.MOST_REFUSALS", 3)
+    assert gate.subscribes(ALICE, b"tick:A\0")
+    assert [gate.subscribes(EYE, b"trade\0") for _ in range(2)] == [False, False]
+    assert CutEvents() not in gate.gateway.actions
+    assert not gate.subscribes(ALICE, b"nonsense\0")
+    assert CutEvents() in gate.gateway.actions
+    gate.gateway.actions.clear()
+    assert not gate.subscribes(ALICE, b"tick:A\0", ends=True), "nobody follows anything: all connections are new"
+    assert gate.subscribes(ALICE, b"tick:A\0")
+    assert CutEvents() not in gate.gateway.actions

@@ -329,3 +329,13 @@ def test_the_end_of_a_stream_that_is_not_known_is_no_news() -> None:
     topic.foreign = FOREIGN
     bench.say(link.Stopped("tick:A"))
     assert (topic.foreign, topic.stream) == (0, Stream.LIVE)
+
+
+def test_there_are_fewer_prefixes_and_clients_than_topics(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bridge.topics.MOST", {"prefix": 1, "client": 2, "topic": 9})
+    table = TopicTable(0.0)
+    wires = (b"tick:A", b"tick:B", b"client:a\0", b"client:b\0", b"client:c\0", b"tick:A\0", b"tick:B\0")
+    assert [table.subscribe(wire) is not None for wire in wires] == [True, False, True, True, False, True, True]
+    assert table.subscribe(b"tick:A") is not None, "one more subscriber of the same"
+    table.unsubscribe(b"client:a\0", 0.0)
+    assert table.subscribe(b"client:c\0") is not None
