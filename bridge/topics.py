@@ -45,8 +45,8 @@ def published(wire: str) -> bool:
 
 
 MOST = {"prefix": 1_000, "client": 20_000, "topic": 2**31}
-"""How many there may be of a kind, where that is fewer than of all: what a prefix covers is looked at with each new topic, and nobody
-else can end what a client has asked for."""
+"""How many there may be of a kind, where that is fewer than of all: what a prefix covers is looked at with each new topic, and
+nobody else can end what a client has asked for."""
 
 
 def _kind(wire: str) -> str:

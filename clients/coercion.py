@@ -26,7 +26,19 @@ _MAX_WHOLE = 2**63 - 1
 _ALIASES = {"stoploss": "sl", "takeprofit": "tp", "lots": "volume", "lot": "volume", "slippage": "deviation", "ticket": "position"}
 """What other programs call these fields."""
 
-Rule = Literal["unknown_field", "number", "whole_number", "text", "comment", "choice", "contradiction"]
+Rule = Literal[
+    "unknown_field",
+    "number",
+    "whole_number",
+    "text",
+    "comment",
+    "choice",
+    "contradiction",
+    "range",
+    "stops",
+    "volume_min",
+    "margin",
+]
 
 
 def refused(rule: Rule, field: str, value: Any, nearest: Any, why: str) -> InvalidParameters:

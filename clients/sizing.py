@@ -1,8 +1,8 @@
 """How many lots to trade for a loss that is known beforehand: each a task of a few requests, for every client the same.
 
 The loss of one lot between entry and stop is the terminal's own (`order_calc_profit`, MQL5 `OrderCalcProfit`), for the side that is
-traded and in the account's currency, so it holds for crosses, metals, indices and hedging accounts alike. Spread and slippage at the
-stop, commission and swap come on top; nobody knows them beforehand.
+traded and in the account's currency, so it holds for crosses, metals, indices and hedging accounts alike. Spread and slippage at
+the stop, commission and swap come on top; nobody knows them beforehand.
 """
 
 from __future__ import annotations
@@ -41,8 +41,8 @@ class Size:
 
     def __str__(self) -> str:
         return (
-            f"{self.volume:g} lots at {self.price:g} with stop {self.sl:g}: risks {self.risk:.2f} of the {self.allowed:.2f} that it may "
-            f"(bound by {self.bound_by}), margin {self.margin:.2f}"
+            f"{self.volume:g} lots at {self.price:g} with stop {self.sl:g}: risks {self.risk:.2f} of the {self.allowed:.2f} "
+            f"that it may (bound by {self.bound_by}), margin {self.margin:.2f}"
         )
 
 
@@ -77,7 +77,9 @@ def size(
     account: Account = yield GetAccount()
     entry = yield from entry_price(symbol, number, price)
     if not stop > 0 or (stop >= entry if number == 0 else stop <= entry):
-        raise refused("stops", "sl", stop, None, f"the stop of a {side} is {'below' if number == 0 else 'above'} its price {entry:g}")
+        raise refused(
+            "stops", "sl", stop, None, f"the stop of a {side} is {'below' if number == 0 else 'above'} its price {entry:g}"
+        )
     loss = -(yield from profit(side, symbol, 1.0, entry, stop))
     if not loss > 0:
         raise TryAgain(
@@ -105,7 +107,11 @@ def size(
         bound, volume = "margin", floored(volume * max(0.0, account.margin_free) / needed, known.volume_step)
         if volume < known.volume_min:
             raise refused(
-                "margin", "symbol", symbol, None, f"{known.volume_min:g} lots need more margin than the {account.margin_free:.2f} free"
+                "margin",
+                "symbol",
+                symbol,
+                None,
+                f"{known.volume_min:g} lots need more margin than the {account.margin_free:.2f} free",
             )
         needed = yield from margin(side, symbol, volume, entry)
     return Size(volume, volume * loss, allowed, loss, entry, stop, needed, bound)  # type: ignore[arg-type]

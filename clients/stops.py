@@ -8,6 +8,7 @@ ATR = (ATR before * (period - 1) + true range) / period.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 from bridge.errors import TryAgain
 from bridge.messages import GetRates, GetSymbol
@@ -26,7 +27,7 @@ MOST_PERIOD = 1_000
 
 @dataclass(frozen=True, slots=True)
 class AtrStops:
-    """Stop and target of an order at `price`, on the symbol's grid, and the average true range that they come from, in its price."""
+    """Stop and target of an order at `price`, on the symbol's grid, and the average true range that they come from."""
 
     price: float
     sl: float
@@ -58,7 +59,7 @@ def average_true_range(bars: list[Bar], period: int) -> float:
     """Wilder's average over bars, oldest first, at the last one. There are more of them than `period`."""
     ranges = [
         max(bar.high - bar.low, abs(bar.high - before.close), abs(bar.low - before.close))
-        for before, bar in zip(bars, bars[1:], strict=False)
+        for before, bar in pairwise(bars)
     ]
     average = sum(ranges[:period]) / period
     for true_range in ranges[period:]:
@@ -79,8 +80,8 @@ def atr_stops(
 ) -> Steps[AtrStops]:
     """Stop and target so many average true ranges from the present price, or from one that is given; `tp=0` is no target.
 
-    Raises `InvalidParameters` where the broker wants them farther away (`trade_stops_level`), with the smallest number of ranges that
-    would do, and where the stop would be below zero.
+    Raises `InvalidParameters` where the broker wants them farther away (`trade_stops_level`), with the smallest number of ranges
+    that would do, and where the stop would be below zero.
     """
     number = side_of(side)
     ranges = {"sl": amount(sl, "sl"), "tp": amount(tp, "tp")}

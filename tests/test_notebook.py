@@ -44,7 +44,7 @@ def here(block: str, served: Served) -> str:
 
 
 def test_the_page_has_programs_and_a_notebook() -> None:
-    assert (len(CELLS), len(PROGRAMS)) == (4, 5)
+    assert (len(CELLS), len(PROGRAMS)) == (4, 7)
     assert "Client(" in PROGRAMS[0]
     assert "AsyncClient(" in PROGRAMS[1]
 
