@@ -57,10 +57,7 @@ def atr(symbol: str, timeframe: str, period: int = 14, *, forming: bool = False)
 
 def average_true_range(bars: list[Bar], period: int) -> float:
     """Wilder's average over bars, oldest first, at the last one. There are more of them than `period`."""
-    ranges = [
-        max(bar.high - bar.low, abs(bar.high - before.close), abs(bar.low - before.close))
-        for before, bar in pairwise(bars)
-    ]
+    ranges = [max(bar.high - bar.low, abs(bar.high - before.close), abs(bar.low - before.close)) for before, bar in pairwise(bars)]
     average = sum(ranges[:period]) / period
     for true_range in ranges[period:]:
         average = (average * (period - 1) + true_range) / period
