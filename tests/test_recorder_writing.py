@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from bridge.errors import ConfigError
 from bridge.messages import BACKFILLED, LATE
-from bridge.ticks import TICK_STRUCT
+from bridge.ticks import BAR_STRUCT, TICK_STRUCT
 from clients.place import reached
 from clients.recorder import Recording, read_ticks
 from clients.recorder.columns import Arrival, DamagedRecording, read_part
@@ -29,6 +29,10 @@ EURUSD = Series("EURUSD")
 
 def tick(number: int, time_s: int) -> bytes:
     return TICK_STRUCT.pack(time_s, 1.0 + number, 2.0, 0.0, 0, time_s * 1_000 + number % 1_000, 6, 0.0)
+
+
+def bar(time_s: int) -> bytes:
+    return BAR_STRUCT.pack(time_s, 1.0, 2.0, 0.5, 1.5, 4, 1, 0)
 
 
 def arrival(*rows: bytes, flags: int = 0) -> Arrival:
