@@ -1,4 +1,4 @@
-"""Every example of the pages: Python is executed, by the test of its page or here; commands have the options that they are shown with."""
+"""Every example of the pages: Python is executed, by the test of its page or here; commands have the options that are shown."""
 
 from __future__ import annotations
 
@@ -92,9 +92,7 @@ def test_a_program_of_a_page_runs(
     recording(tmp_path)
     with Client(served.requests) as client, client.subscribe("connection"):
         names: dict[str, Any] = {"__name__": "__main__", "bridge": client, "tick": client.tick("BTCUSD")}
-        exec(
-            compile(block.replace("EURUSD", "BTCUSD") if page == "docs/operating.md" else block, f"{page} {number}", "exec"), names
-        )
+        exec(compile(block, f"{page} {number}", "exec"), names)
 
 
 def parse(words: list[str]) -> None:
