@@ -11,7 +11,7 @@ from typing import Any, NoReturn, Self, TypeVar, Unpack, overload
 from bridge.errors import BridgeUnreachable, CallError, InvalidParameters, NotConnected, TimedOut
 from bridge.messages import GetStatus, Ping, Request
 from bridge.replies import OrderOutcome, Status
-from clients import bulk, changes, downloads, holdings, market, service, sizing, stops
+from clients import bulk, changes, downloads, holdings, market, service, sizing, stops, summaries
 from clients import orders as trading
 from clients.arrays import AsyncArrays
 from clients.async_driver import AsyncDriver
@@ -22,7 +22,7 @@ from clients.lock import lock_of
 from clients.parts import Download, fetch_async
 from clients.streams import QUEUE_LIMIT, After
 from clients.subscription import AsyncSubscription
-from clients.tasks import Ask, Steps, async_download, async_task, run_async
+from clients.tasks import Ask, Steps, async_download, async_knowing_task, async_task, run_async
 
 R = TypeVar("R")
 
@@ -168,6 +168,7 @@ class AsyncClient(Knowledge):
     orders, orders_frame = async_task(holdings.orders), async_task(holdings.orders_frame)
     deals, deals_frame = async_task(holdings.deals), async_task(holdings.deals_frame)
     history_orders, history_orders_frame = async_task(holdings.history_orders), async_task(holdings.history_orders_frame)
+    summary = async_knowing_task(summaries.summary)
 
     # ---- trading -----------------------------------------------------------------------------------------------------------------
 

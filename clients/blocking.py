@@ -12,7 +12,7 @@ from typing import Any, Final, Self, TypeVar, Unpack, overload
 from bridge.errors import BridgeUnreachable, InvalidParameters, NotConnected, TimedOut
 from bridge.messages import GetStatus, Ping, Request
 from bridge.replies import OrderOutcome, Status
-from clients import bulk, changes, downloads, holdings, market, service, sizing, stops
+from clients import bulk, changes, downloads, holdings, market, service, sizing, stops, summaries
 from clients import orders as trading
 from clients.arrays import Arrays
 from clients.changes import ClosingTerms
@@ -22,7 +22,7 @@ from clients.lock import lock_of
 from clients.parts import Download, fetch
 from clients.streams import QUEUE_LIMIT, After
 from clients.subscription import Subscription
-from clients.tasks import Ask, Steps, download, run, task
+from clients.tasks import Ask, Steps, download, knowing_task, run, task
 
 R = TypeVar("R")
 
@@ -151,6 +151,7 @@ class Client(Knowledge):
     orders, orders_frame = task(holdings.orders), task(holdings.orders_frame)
     deals, deals_frame = task(holdings.deals), task(holdings.deals_frame)
     history_orders, history_orders_frame = task(holdings.history_orders), task(holdings.history_orders_frame)
+    summary = knowing_task(summaries.summary)
 
     # ---- trading -----------------------------------------------------------------------------------------------------------------
 

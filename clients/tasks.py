@@ -78,6 +78,30 @@ def async_task(steps: Callable[P, Steps[T]]) -> Callable[Concatenate[Any, P], Co
     return _signed(method, steps)
 
 
+def knowing_task(steps: Callable[Concatenate[Any, P], Steps[T]]) -> Callable[Concatenate[Any, P], T]:
+    """A method of a blocking client that goes through these steps, whose first argument is the client, for what it knows."""
+
+    @wraps(steps)
+    def method(self: Any, /, *arguments: P.args, **options: P.kwargs) -> T:
+        result: T = self.do(steps(self, *arguments, **options))
+        return result
+
+    return _signed(method, steps, own=1)
+
+
+def async_knowing_task(
+    steps: Callable[Concatenate[Any, P], Steps[T]],
+) -> Callable[Concatenate[Any, P], Coroutine[Any, Any, T]]:
+    """The same of an asyncio client."""
+
+    @wraps(steps)
+    async def method(self: Any, /, *arguments: P.args, **options: P.kwargs) -> T:
+        result: T = await self.do(steps(self, *arguments, **options))
+        return result
+
+    return _signed(method, steps, own=1)
+
+
 def download(parts: Callable[Concatenate[Any, P], Download[T]]) -> Callable[Concatenate[Any, P], T]:
     """A method of a blocking client that goes through a download, whose first argument is the client."""
 
