@@ -37,6 +37,7 @@ from bridge.errors import (
 from bridge.trading import TradeRequest
 from clients.aio import AsyncClient
 from clients.blocking import Client
+from clients.broker import MT5Broker
 from clients.bulk import BulkReport
 from clients.subscription import AsyncSubscription, Subscription
 
@@ -58,6 +59,7 @@ __all__ = [
     "JournalDamaged",
     "JournalUnavailable",
     "LimitReached",
+    "MT5Broker",
     "MalformedMessage",
     "MustStop",
     "NotAllowed",

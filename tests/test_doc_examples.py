@@ -92,7 +92,7 @@ def test_a_program_of_a_page_runs(
     recording(tmp_path)
     with Client(served.requests) as client, client.subscribe("connection"):
         names: dict[str, Any] = {"__name__": "__main__", "bridge": client, "tick": client.tick("BTCUSD")}
-        exec(compile(block, f"{page} {number}", "exec"), names)
+        exec(compile(block.replace("tcp://127.0.0.1:5555", served.requests), f"{page} {number}", "exec"), names)
 
 
 def parse(words: list[str]) -> None:
