@@ -89,11 +89,14 @@ def record(
 
     terms = Terms(flush_s=flush_s, patience_s=patience_s, since_s=since_s)
     told: dict[str, object] = {"rows": 0, "gaps": 0}
+    said = ""
     while not ending.asked():
         try:
             _record(out, endpoint, (symbols, bars, not no_ticks), terms, ending.asked, told)
         except (BridgeUnreachable, TryAgain) as error:
-            click.echo(f"mt5bridge: {error}; trying again", err=True)
+            if str(error) != said:
+                said = str(error)
+                click.echo(f"mt5bridge: {said}; trying again", err=True)
             _wait(AGAIN_S, ending.asked)
     line = f"{told['rows']} rows recorded, {told['gaps']} gaps noted"
     click.echo(json.dumps(told) if as_json else line)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -44,13 +44,13 @@ class Terms:
     since_s: int | None = None
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Recorded:
-    """What one run of a recorder did."""
+    """What a recorder has done: rows that it brought to the disk, gaps that it noted, and the rows that are there by topic."""
 
-    rows: int = 0
-    gaps: int = 0
-    series: dict[str, int] = field(default_factory=dict)
+    rows: int
+    gaps: int
+    series: dict[str, int]
 
 
 class Recorder:
@@ -70,7 +70,7 @@ class Recorder:
         """Raises `ConfigError` for a folder that is held by another recorder, or belongs to another server; `DamagedRecording`."""
         self._client, self._folder, self._terms, self._tell, self._now = client, folder, terms or Terms(), tell, now
         self._disk = disk or Disk()
-        self.done = Recorded()
+        self._gaps = 0
         make_folder(folder)
         self._lock = Lock(folder / LOCK)
         try:
@@ -79,6 +79,7 @@ class Recorder:
         except BaseException:
             self._lock.__exit__(None, None, None)
             raise
+        self._before = self._written()
         self._flushed_s = now()
         self._failing_s: float | None = None
         self._retry_s = 0.0
@@ -103,6 +104,14 @@ class Recorder:
             self._disk.write(path, json.dumps(told).encode() + b"\n")
         offset_s = connection.clock.offset_s
         return {"mt5bridge.server": connection.server or "", "mt5bridge.clock_offset_s": "" if offset_s is None else str(offset_s)}
+
+    def _written(self) -> int:
+        return sum(writer.last for writer in self._writers.values())
+
+    @property
+    def done(self) -> Recorded:
+        """What has been done by now."""
+        return Recorded(self._written() - self._before, self._gaps, summary(self._writers))
 
     # ---- the run -------------------------------------------------------------------------------------------------------------
 
@@ -153,7 +162,7 @@ class Recorder:
         writer = self._writers.get(gap.topic)
         if writer is None:
             return
-        self.done.gaps += 1
+        self._gaps += 1
         told: dict[str, Any] = {
             "topic": gap.topic, "after_number": writer.last + writer.pending, "reason": gap.reason, "epoch": gap.epoch,
             "from_sequence": gap.from_sequence, "to_sequence": gap.to_sequence, "missing_events": gap.missing,
@@ -169,7 +178,7 @@ class Recorder:
         try:
             for writer in self._writers.values():
                 if writer.pending:
-                    self.done.rows += writer.flush()
+                    writer.flush()
         except OSError as error:
             self._failed(error, now)
         else:
@@ -193,14 +202,12 @@ class Recorder:
         self._retry_s = 0.0
         try:
             for writer in self._writers.values():
-                self.done.rows += writer.flush()
+                writer.flush()
         except OSError as error:
             raise DiskFull(
                 f"cannot write to {self._folder}: {error}",
                 next_step="make room and start the recorder again: what is missing then comes from the terminal's history",
             ) from None
-        finally:
-            self.done.series = summary(self._writers)
 
     def __enter__(self) -> Recorder:
         return self

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -169,10 +168,6 @@ class Writer:
         for part in parts:
             self._disk.remove(part.path)
 
-    def end(self) -> None:
-        """Nothing more comes for now: everything to the disk."""
-        self.flush()
-
 
 def _alike(parts: list[Part]) -> list[Part]:
     """The newest files, as many as are small against what they make together; none while they are few."""
@@ -184,6 +179,6 @@ def _alike(parts: list[Part]) -> list[Part]:
     return []
 
 
-def summary(writers: Mapping[str, Writer]) -> dict[str, Any]:
+def summary(writers: Mapping[str, Writer]) -> dict[str, int]:
     """Rows on the disk by topic."""
     return {topic: writer.last for topic, writer in sorted(writers.items())}
