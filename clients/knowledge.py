@@ -114,6 +114,14 @@ class Knowledge:
         """
         return as_datetime(self.telling(zone or True).utc_msc(server_msc(server_time, "server_time")))
 
+    def server_time(self, utc: Moment, zone: str | None = None) -> datetime:
+        """The time of the server's clock at a moment of UTC: `utc` the other way. Other methods take it as it is:
+        `bridge.ticks("EURUSD", bridge.server_time(moment))`. Like the terminal's own times it is labelled UTC.
+
+        A datetime with a zone is the moment that it names; one without, and a number, are UTC. Raises as `utc` does.
+        """
+        return as_datetime(self.telling(zone or True).server_msc(server_msc(utc, "utc")))
+
     def telling(self, utc: bool | str) -> ServerTime:
         """What tells server time from UTC: the measured offset, or the zone that `utc` names. Raises as `utc` does."""
         clock = self.clock

@@ -6,7 +6,7 @@ import threading
 import time
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
 import pytest
@@ -429,6 +429,16 @@ def test_utc_of_one_time_by_the_offset_or_by_a_zone(measured: Client) -> None:
     with pytest.raises(InvalidParameters, match="before the last change of daylight saving"):
         measured.utc(datetime(2026, 7, 1, 15))
     assert measured.utc(datetime(2026, 7, 1, 15), zone="America/New_York+7") == datetime(2026, 7, 1, 12, tzinfo=UTC)
+    for moment in (
+        datetime(2026, 11, 23, 12, tzinfo=UTC),
+        datetime(2026, 11, 23, 12),
+        datetime(2026, 11, 23, 13, tzinfo=timezone(timedelta(hours=1))),
+    ):
+        assert measured.server_time(moment) == datetime(2026, 11, 23, 14, tzinfo=UTC), "labelled as the terminal's own times are"
+        assert measured.utc(measured.server_time(moment)) == datetime(2026, 11, 23, 12, tzinfo=UTC)
+    with pytest.raises(InvalidParameters):
+        measured.server_time(datetime(2026, 7, 1, 12))
+    assert measured.server_time(datetime(2026, 7, 1, 12), "America/New_York+7") == datetime(2026, 7, 1, 15, tzinfo=UTC)
 
 
 @pytest.mark.parametrize("utc", [True, "America/New_York+7"])

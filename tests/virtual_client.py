@@ -12,7 +12,7 @@ from clients.blocking import Client
 from clients.calls import Call
 from clients.driver import Driver
 from clients.session import ClientSession
-from clients.streams import Feed
+from clients.streams import After, Feed
 from tests.fake_link import FakeLink
 from tests.scripted_bridge import ScriptedBridge
 from tests.virtual_time import VirtualTime
@@ -54,9 +54,9 @@ class VirtualDriver:
         self.abandoned.note(call)
         self.session.forget(call)
 
-    def subscribe(self, topics: tuple[str, ...], timeout_s: float, queue_limit: int) -> Feed:
+    def subscribe(self, topics: tuple[str, ...], timeout_s: float, queue_limit: int, after: After | None = None) -> Feed:
         """Subscribe and let time pass until it is in force."""
-        join = self.session.subscribe(topics, self.time.now, timeout_s, queue_limit=queue_limit)
+        join = self.session.subscribe(topics, self.time.now, timeout_s, queue_limit=queue_limit, after=after)
         self.link.work()
         self.time.run_while(lambda: not join.done)
         if join.error is not None:
