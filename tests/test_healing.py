@@ -9,17 +9,18 @@ from itertools import count
 from random import Random
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bridge import codec
-from bridge.errors import UnknownMethod
+from bridge.errors import InvalidParameters, UnknownMethod
 from bridge.messages import BACKFILLED, FOREIGN, LATE, REPLAYED, Hello, Request
 from bridge.ticks import RECORD_BYTES, TICK_STRUCT
 from clients.events import AccountUpdate, Bars, Connection, Gap, Item, Ticks
-from clients.place import rows_of
+from clients.place import rows_of, second_of
 from clients.session import ClientSession
-from clients.streams import QUEUE_LIMIT, Feed
+from clients.streams import QUEUE_LIMIT, After, Feed
 from tests.fake_link import after, doubled
 from tests.fake_terminal import T0, bar
 from tests.virtual_time import VirtualTime
@@ -62,8 +63,8 @@ class World:
         assert isinstance(self.line.bridge, WholeBridge)
         return self.line.bridge
 
-    def subscribe(self, *topics: str, limit: int = QUEUE_LIMIT) -> Feed:
-        join = self.session.subscribe(topics, self.time.now, 5.0, queue_limit=limit)
+    def subscribe(self, *topics: str, limit: int = QUEUE_LIMIT, after: After | None = None) -> Feed:
+        join = self.session.subscribe(topics, self.time.now, 5.0, queue_limit=limit, after=after)
         self.line.work()
         self.time.run_while(lambda: not join.done)
         assert join.error is None
@@ -239,6 +240,48 @@ def test_a_program_that_takes_its_events_seldom_gets_them_all(seed: int, happeni
     assert [row for item in taken if isinstance(item, Ticks) and not item.snapshot for row in rows_of(item.records)] == (
         world.made["EURUSD"]
     )
+
+
+@given(st.integers(0, 10_000), st.lists(st.tuples(st.sampled_from(KINDS), st.floats(0.01, 6.0)), max_size=3), st.floats(0.0, 6.0))
+@settings(max_examples=12, deadline=None)
+def test_a_program_that_ends_and_begins_again_goes_on_where_it_stopped(seed: int, happenings: Any, away_s: float) -> None:
+    """Twice; what it has kept are its newest events, which reach back into an earlier second."""
+    world = World(seed)
+    topics = ("tick:EURUSD", "bar:EURUSD:M1")
+    world.market(world.time.now + 15.0)
+    kept: list[Item] = []
+    for happen, seconds in [*happenings, (World.wait, 3.0)]:
+        ours = {topic: [item for item in kept if isinstance(item, Ticks | Bars) and item.topic == topic] for topic in topics}
+        feed = world.subscribe(*topics, after={topic: items for topic, items in ours.items() if items})
+        world.wait(2.5)
+        happen(world, seconds)
+        world.wait(3.0)
+        assert not gaps(feed)
+        kept += feed.queue
+        world.session.unsubscribe(feed)
+        world.line.work()
+        world.wait(away_s)
+    ours = {topic: [item for item in kept if isinstance(item, Ticks | Bars) and item.topic == topic] for topic in topics}
+    feed = world.subscribe(*topics, after=ours)
+    world.time.run_until(max(world.time.now, 1_020.0))
+    world.wait(60.0)
+    world.tick()
+    world.wait(3.0)
+    assert not gaps(feed)
+    kept += feed.queue
+    rows = [row for item in kept if isinstance(item, Ticks) for row in rows_of(item.records)]
+    history = world.terminal.rows["EURUSD"]
+    assert rows == history[len(history) - len(rows) :], "each once, in order, from the first state on"
+    bars = [row for item in kept if isinstance(item, Bars) for row in rows_of(item.records)]
+    assert [second_of(row) for row in bars] == list(range(second_of(bars[0]), second_of(bars[0]) + 60 * len(bars), 60))
+
+
+def test_after_is_for_what_is_subscribed() -> None:
+    world = World()
+    for topics, asked in ((("tick:EURUSD",), "tick:GBPUSD"), (("connection",), "connection"), (("tick:*",), "tick:EURUSD")):
+        with pytest.raises(InvalidParameters) as caught:
+            world.subscribe(*topics, after={asked: []})
+        assert caught.value.details["field"] == "after"
 
 
 # ---- one thing at a time ---------------------------------------------------------------------------------------------------------
