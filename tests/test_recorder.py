@@ -9,17 +9,20 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
 
-from bridge.errors import ConfigError, InvalidParameters
+from bridge.errors import ConfigError, InvalidParameters, NotConnected
 from bridge.messages import FOREIGN
 from clients.events import Gap, Item, Ticks
 from clients.recorder import Recording
+from clients.recorder.columns import Arrival
 from clients.recorder.disk import Disk
 from clients.recorder.layout import Series
 from clients.recorder.recorder import GAPS, DiskFull, Recorder, Terms
 from clients.recorder.verification import verify
 from clients.recorder.writing import Writer
+from clients.tables import TICK_DTYPE
 from tests.test_recorder_writing import DAY_S, EURUSD, tick
 
 pytest.importorskip("pyarrow")
@@ -61,6 +64,21 @@ class FakeClient:
     def subscribe(self, *topics: str, after: dict[str, Any]) -> FakeSubscription:
         self.subscriptions.append(FakeSubscription(self.items, after))
         return self.subscriptions[-1]
+
+
+class HistoryClient(FakeClient):
+    """A bridge whose terminal has a history of ticks."""
+
+    def __init__(self, history: bytes) -> None:
+        super().__init__()
+        self.history = np.frombuffer(history, TICK_DTYPE)
+
+    @property
+    def arrays(self) -> Any:
+        def found(symbol: str, date_from: int, date_to: int = 2**40, count: int = 2**40) -> Any:
+            return self.history[(self.history["time"] >= date_from) & (self.history["time"] <= date_to)][:count]
+
+        return SimpleNamespace(ticks=found)
 
 
 def ticks(first: int, count: int, flags: int = 0, *, snapshot: bool = False) -> Ticks:
@@ -147,6 +165,83 @@ class FullDisk(Disk):
         if self.full and path.suffix == ".parquet":
             raise OSError(28, "No space left on device")
         super().write(path, content)
+
+    def append(self, path: Path, lines: bytes) -> None:
+        if self.full:
+            raise OSError(28, "No space left on device")
+        super().append(path, lines)
+
+
+class NoGaps(Disk):
+    """Takes rows, but for a while no gaps."""
+
+    full = True
+
+    def append(self, path: Path, lines: bytes) -> None:
+        if self.full:
+            raise OSError(28, "No space left on device")
+        super().append(path, lines)
+
+
+def test_no_row_behind_a_gap_is_on_the_disk_before_the_gap_is(tmp_path: Path) -> None:
+    disk = NoGaps()
+    gap = Gap("tick:EURUSD", 8, "epoch", None, None, None)
+    bench = Bench(tmp_path, FakeClient(ticks(0, 3), gap, ticks(9, 2)), disk, flush_s=1.0, patience_s=3.0)
+    with pytest.raises(DiskFull):
+        bench.run(50)
+    assert not (tmp_path / GAPS).exists()
+    assert not list(tmp_path.rglob("*.parquet")), "else it would look as if nothing were missing"
+    disk.full = False
+    done = Bench(tmp_path, FakeClient(ticks(0, 3), gap, ticks(9, 2)), disk).run(3)
+    assert (done.rows, done.gaps, verify(tmp_path)[0].gaps) == (5, 1, 1)
+
+
+def test_a_disk_that_is_full_while_it_catches_up_is_tried_again(tmp_path: Path) -> None:
+    disk = FullDisk()
+    client = HistoryClient(b"".join(tick(number, DAY_S + number) for number in range(30)))
+    bench = Bench(tmp_path, client, disk, since_s=DAY_S)
+    disk.full = True
+
+    def each() -> None:
+        disk.full = bench.now < 12.0
+
+    bench.each = each
+    assert bench.run(40).rows == 29, "the last second is left to the subscription"
+    assert any("cannot write" in line for line in bench.told)
+    assert any("takes it again" in line for line in bench.told)
+
+
+def test_a_folder_that_cannot_be_written_to(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("no folder")
+    with pytest.raises(ConfigError, match="cannot record to"):
+        Bench(tmp_path / "file", FakeClient())
+
+
+def test_a_bridge_that_does_not_know_its_server_is_waited_for(tmp_path: Path) -> None:
+    client = FakeClient()
+    client.server = None  # type: ignore[assignment]
+    with pytest.raises(NotConnected, match="which server"):
+        Bench(tmp_path, client)
+    Bench(tmp_path, FakeClient(ticks(0, 1))).run(2)
+
+
+@pytest.mark.parametrize(
+    ("changed", "words"),
+    [
+        (lambda rows: rows, ""), (lambda rows: [*rows[:5], rows[6], rows[5], *rows[7:]], "2 rows are not in the order"),
+        (lambda rows: [*rows[:5], *rows[6:]], "1 rows are recorded that"),
+        (lambda rows: [*rows[:5], rows[5], *rows[5:]], "are not recorded"),
+    ],
+)  # fmt: skip
+def test_the_order_of_the_history_counts(tmp_path: Path, changed: Callable[[list[bytes]], list[bytes]], words: str) -> None:
+    rows = [tick(number, DAY_S + 86_395 + number // 3) for number in range(24)]  # of two days, three in a second
+    writer = Writer(tmp_path, EURUSD, Disk(), {}, print)
+    writer.add(Arrival(1, 1, 1, 0, b"".join(rows)))
+    writer.flush()
+    (checked,) = verify(tmp_path, HistoryClient(b"".join(changed(rows))))  # type: ignore[arg-type]
+    assert checked.compared
+    assert bool(checked.wrong) == bool(words), checked.wrong
+    assert words in " ".join(checked.wrong)
 
 
 def test_a_disk_that_is_full_for_a_while_costs_nothing(tmp_path: Path) -> None:

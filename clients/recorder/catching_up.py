@@ -22,16 +22,17 @@ MOST_SLICE = 64
 """A second with more ticks than `MAX_ROWS` times this is not caught up with, but left to the subscription."""
 
 
-def catch_up(client: Client, writer: Writer, since_s: int | None, wanted: Callable[[], bool]) -> None:
+def catch_up(client: Client, writer: Writer, since_s: int | None, wanted: Callable[[], bool], flush: Callable[[], object]) -> None:
     """Bring a series to where the terminal is, but for the last second, as long as that is `wanted`; a new one from `since_s` on
-    (server time), if that is given. Raises `BridgeError`, and `OSError`."""
+    (server time), if that is given. `flush` brings to the disk what was added. Raises `BridgeError`."""
     if writer.series.timeframe is None:
-        _ticks(client, writer, since_s, wanted)
+        _ticks(client, writer, since_s, wanted, flush)
     elif not writer.last and since_s is not None:
         _bars(client, writer, since_s)
+        flush()
 
 
-def _ticks(client: Client, writer: Writer, since_s: int | None, wanted: Callable[[], bool]) -> None:
+def _ticks(client: Client, writer: Writer, since_s: int | None, wanted: Callable[[], bool], flush: Callable[[], object]) -> None:
     count = MAX_ROWS
     while wanted():
         recent: deque[Ticks | Bars] = _deque(writer.newest())
@@ -45,6 +46,7 @@ def _ticks(client: Client, writer: Writer, since_s: int | None, wanted: Callable
             complete = _before(history, last_s) if own is None else b""
             if own is None and complete:
                 _add(client, writer, b"", complete)
+                flush()
             return
         complete = _before(history, second_of(history, -RECORD_BYTES))
         if not complete:
@@ -55,12 +57,14 @@ def _ticks(client: Client, writer: Writer, since_s: int | None, wanted: Callable
         count = MAX_ROWS
         if own is None:
             _add(client, writer, b"", complete)
+            flush()
             continue
         found = after(complete, own)
         if found is None:
             return  # the subscription says what that means
         start, late = found
         _add(client, writer, b"".join(late), complete[start * RECORD_BYTES :])
+        flush()
 
 
 def _deque(events: list[Ticks | Bars]) -> deque[Ticks | Bars]:
@@ -88,4 +92,3 @@ def _add(client: Client, writer: Writer, late: bytes, new: bytes) -> None:
     now_us = client.bridge_msc() * 1_000
     writer.add(Arrival(0, 0, now_us, BACKFILLED | LATE, late))
     writer.add(Arrival(0, 0, now_us, BACKFILLED, new))
-    writer.flush()

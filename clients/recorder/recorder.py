@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bridge.errors import ConfigError, MustStop
+from bridge.errors import ConfigError, MustStop, NotConnected
 from bridge.messages import FOREIGN
 from clients.events import Bars, Gap, Item, Ticks
 from clients.recorder.catching_up import catch_up
@@ -71,13 +71,19 @@ class Recorder:
         self._client, self._folder, self._terms, self._tell, self._now = client, folder, terms or Terms(), tell, now
         self._disk = disk or Disk()
         self._gaps = 0
-        make_folder(folder)
-        self._lock = Lock(folder / LOCK)
+        self._noted: list[bytes] = []
+        try:
+            make_folder(folder)
+            self._lock = Lock(folder / LOCK)
+        except OSError as error:
+            raise unusable(folder, error) from None
         try:
             metadata = self._introduce()
             self._writers = {one.topic: Writer(folder, one, self._disk, metadata, tell) for one in series}
-        except BaseException:
+        except BaseException as error:
             self._lock.__exit__(None, None, None)
+            if isinstance(error, OSError):
+                raise unusable(folder, error) from None
             raise
         self._before = self._written()
         self._flushed_s = now()
@@ -87,6 +93,10 @@ class Recorder:
     def _introduce(self) -> dict[str, str]:
         """Whose data that is: one folder is for one server, whose times and prices are its own."""
         connection = self._client.connection()
+        if connection.server is None:
+            raise NotConnected(
+                "the bridge does not know yet which server it is at", next_step="wait until it has attached to its terminal"
+            )
         path = self._folder / RECORDING
         told = {"format": FORMAT, "server": connection.server}
         if path.exists():
@@ -95,15 +105,15 @@ class Recorder:
                 raise ConfigError(
                     f"{path} is of format {known.get('format')}, this release writes {FORMAT}", next_step="record to another folder"
                 )
-            if known.get("server") and connection.server and known["server"] != connection.server:
+            if known.get("server") != connection.server:
                 raise ConfigError(
                     f"{self._folder} is a recording of {known['server']}, and the bridge is at {connection.server}",
                     next_step="record to another folder: one is for one server",
                 )
-        elif connection.server is not None:
+        else:
             self._disk.write(path, json.dumps(told).encode() + b"\n")
         offset_s = connection.clock.offset_s
-        return {"mt5bridge.server": connection.server or "", "mt5bridge.clock_offset_s": "" if offset_s is None else str(offset_s)}
+        return {"mt5bridge.server": connection.server, "mt5bridge.clock_offset_s": "" if offset_s is None else str(offset_s)}
 
     def _written(self) -> int:
         return sum(writer.last for writer in self._writers.values())
@@ -117,8 +127,15 @@ class Recorder:
 
     def run(self, wanted: Callable[[], bool]) -> Recorded:
         """Record as long as that is wanted. Raises `BridgeError`; what had come by then is on the disk."""
-        for writer in self._writers.values():
-            catch_up(self._client, writer, self._terms.since_s, wanted)
+        try:
+            for writer in self._writers.values():
+                catch_up(self._client, writer, self._terms.since_s, wanted, lambda: self._insist(wanted))
+            self._follow(wanted)
+        finally:
+            self._end()
+        return self.done
+
+    def _follow(self, wanted: Callable[[], bool]) -> None:
         after = {topic: writer.newest() for topic, writer in self._writers.items() if writer.last}
         subscription = self._client.subscribe(*self._writers, after=after)
         try:
@@ -128,8 +145,6 @@ class Recorder:
             subscription.close()
             while (item := subscription.get(0.0)) is not None:
                 self._take(item)
-            self._end()
-        return self.done
 
     def _step(self, subscription: Subscription, wait_s: float) -> None:
         if self._failing_s is not None and self._pending() >= self._terms.most_rows:
@@ -168,7 +183,7 @@ class Recorder:
             "from_sequence": gap.from_sequence, "to_sequence": gap.to_sequence, "missing_events": gap.missing,
             "noticed_us": self._client.bridge_msc() * 1_000,
         }  # fmt: skip
-        self._disk.append(self._folder / GAPS, json.dumps(told).encode() + b"\n")
+        self._noted.append(json.dumps(told).encode() + b"\n")
         self._tell(f"{gap.topic}: events are missing for good ({gap.reason}); it is noted in {GAPS}")
 
     def _flush(self, now: float) -> None:
@@ -176,9 +191,7 @@ class Recorder:
             return
         self._flushed_s = now
         try:
-            for writer in self._writers.values():
-                if writer.pending:
-                    writer.flush()
+            self._write()
         except OSError as error:
             self._failed(error, now)
         else:
@@ -186,6 +199,24 @@ class Recorder:
                 self._tell("the disk takes it again: nothing is missing")
             self._failing_s = None
             self._retry_s = 0.0
+
+    def _write(self) -> None:
+        """Everything to the disk; gaps before the rows behind them, so that none is there without. Raises `OSError`."""
+        if self._noted:
+            self._disk.append(self._folder / GAPS, b"".join(self._noted))
+            self._noted.clear()
+        for writer in self._writers.values():
+            if writer.pending:
+                writer.flush()
+
+    def _insist(self, wanted: Callable[[], bool]) -> None:
+        """Everything to the disk, as soon as it takes it, or until this is not wanted any more."""
+        self._retry_s = 0.0
+        self._flush(self._now())
+        while self._pending() and wanted():
+            self._client.is_connected  # noqa: B018 - so that the bridge knows of us
+            time.sleep(0.05)
+            self._flush(self._now())
 
     def _failed(self, error: OSError, now: float) -> None:
         if self._failing_s is None:
@@ -201,8 +232,7 @@ class Recorder:
     def _end(self) -> None:
         self._retry_s = 0.0
         try:
-            for writer in self._writers.values():
-                writer.flush()
+            self._write()
         except OSError as error:
             raise DiskFull(
                 f"cannot write to {self._folder}: {error}",
@@ -214,3 +244,8 @@ class Recorder:
 
     def __exit__(self, *_: object) -> None:
         self._lock.__exit__(None, None, None)
+
+
+def unusable(folder: Path, error: OSError) -> ConfigError:
+    """The error for a folder that nothing can be recorded to."""
+    return ConfigError(f"cannot record to {folder}: {error}", next_step="name a folder that can be written to, with room in it")
