@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from bridge.codec import decode_result
-from bridge.errors import BridgeError, InvalidParameters, MalformedMessage
+from bridge.errors import BridgeError, InvalidParameters, MalformedMessage, WrongProtocol
 from bridge.messages import ReplyMessage, Request
 from clients.calls import Call, silence, unknown_outcome
 
@@ -123,6 +123,14 @@ class Exchange:
         del self._calls[call.id]
         self._finish(call.id, answered=False)
         call.fail(error)
+
+    def refused(self, error: WrongProtocol) -> bool:
+        """The answer is of another version, of which no more can be read than whose it is; whether that is a call which
+        waits. What it says of an order nobody knows."""
+        call = self._calls.get(error.request_id or "")
+        if call is not None:
+            self.end(call, unknown_outcome(call, f"its answer cannot be read: {error.message}") if call.is_order else error)
+        return call is not None
 
     def forget(self, call: Call[Any]) -> None:
         """Nobody wants the answer of a call any more; it may come."""

@@ -129,7 +129,7 @@ class ClientSession:
             reply = decode_reply(frame)
         except BridgeError as error:
             self._exchange.malformed += 1
-            if isinstance(error, WrongProtocol) and self._hello is not None:
+            if isinstance(error, WrongProtocol) and not self._exchange.refused(error) and self._hello is not None:
                 self._exchange.end(self._hello, error)
             return
         call = self._exchange.answered(reply.id)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections import deque
 from typing import Any
@@ -255,8 +254,3 @@ def play(scenario: Scenario, requests: str, symbol: str) -> str:
     finally:
         player.close()
     return ""
-
-
-def as_json(scenario: Scenario, wrong: str) -> str:
-    """A line about it."""
-    return json.dumps({"scenario": scenario.name, "title": scenario.title, "ok": not wrong, "wrong": wrong})

@@ -32,11 +32,12 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """What is promised, and the lines that show it."""
+    """What is promised, the lines that show it, and what a client need not have (`needs:`)."""
 
     path: Path
     title: str
     lines: tuple[Line, ...]
+    needs: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:
@@ -44,13 +45,20 @@ class Scenario:
         return self.path.stem
 
 
-MARKS = {">": 1, "<": 2, "!<": 1, "+": 1, "-": 1, "*": 1, "!*": 1, ".": 1, "=": 2}
-"""How a line may begin, and how many words there are at least."""
+MARKS = {
+    "bridge": {">": 1, "<": 2, "!<": 1, "+": 1, "-": 1, "*": 1, "!*": 1, ".": 1, "=": 2},
+    "client": {
+        ">": 1, "<": 2, "!<": 1, "?": 1, "!?": 1, "!": 2, "=": 2, "@": 1, "*": 2, "!*": 0, "+": 1, "-": 1, ".": 1,
+        "hand": 1, "auto": 1, "beat": 0, "beats": 1, "proofs": 1, "restart": 0, "cut": 0, "move": 0,
+    },
+}  # fmt: skip
+"""What is tested, how a line may begin then, and how many words there are at least."""
 
 
-def read(path: Path) -> Scenario:
+def read(path: Path, kind: str = "bridge") -> Scenario:
     """A file. Raises `Unreadable`, with file, line and what was expected."""
     title, lines = "", []
+    needs: tuple[str, ...] = ()
     for number, raw in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
         text = raw.strip()
         if not text or text.startswith("#"):
@@ -58,26 +66,29 @@ def read(path: Path) -> Scenario:
         if text.startswith("title:"):
             title = text.removeprefix("title:").strip()
             continue
+        if text.startswith("needs:"):
+            needs = tuple(text.removeprefix("needs:").split())
+            continue
         try:
-            lines.append(_line(number, text))
+            lines.append(_line(number, text, MARKS[kind]))
         except Unreadable as error:
             raise Unreadable(f"{path.name}:{number}: {error}") from None
     if not title or not lines:
         raise Unreadable(f"{path.name}:1: a `title:` and at least one line were expected")
-    return Scenario(path, title, tuple(lines))
+    return Scenario(path, title, tuple(lines), needs)
 
 
-def _line(number: int, text: str) -> Line:
+def _line(number: int, text: str, marks: dict[str, int]) -> Line:
     mark, _, rest = text.partition(" ")
-    if mark not in MARKS:
-        raise Unreadable(f"one of {' '.join(MARKS)} was expected, not {mark!r}")
+    if mark not in marks:
+        raise Unreadable(f"one of {' '.join(marks)} was expected, not {mark!r}")
     words = []
     rest = rest.strip()
     while (found := _WORD.match(rest)) is not None:
         words.append(found[0])
         rest = rest[found.end() :].strip()
-    if len(words) < MARKS[mark]:
-        raise Unreadable(f"{MARKS[mark]} words were expected after {mark!r}")
+    if len(words) < marks[mark]:
+        raise Unreadable(f"{marks[mark]} words were expected after {mark!r}")
     try:
         return Line(number, mark, tuple(words), json.loads(rest) if rest else None)
     except json.JSONDecodeError as error:
@@ -85,8 +96,8 @@ def _line(number: int, text: str) -> Line:
 
 
 def scenarios(kind: str) -> list[Scenario]:
-    """Those against a bridge, by name."""
-    return [read(path) for path in sorted((FOLDER / kind).glob("*.def"))]
+    """Those against a `bridge` or a `client`, by name."""
+    return [read(path, kind) for path in sorted((FOLDER / kind).glob("*.def"))]
 
 
 _KINDS: dict[str, tuple[type, ...]] = {"int": (int,), "float": (float, int), "str": (str,), "bytes": (bytes,), "list": (list,)}
