@@ -1,8 +1,8 @@
 """The session's process or thread, and the gateway's end of the link to it: one fresh socket for each generation.
 
 A link that is used again lets old orders reach a new session, and lets another local process inject answers. So each generation
-has a PAIR on a port of its own, keys of its own, handed over through standard input, and a token that its first message has to
-carry.
+has a PAIR of its own in a folder that nobody else may enter and that is gone when it came (`bridge.link_place`), on Windows on a
+port with keys handed over through standard input; and a token that its first message has to carry.
 """
 
 from __future__ import annotations
@@ -15,12 +15,14 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Protocol
 
 import zmq
 
 from bridge.children import own_group
 from bridge.errors import BridgeError, MalformedMessage
+from bridge.link_place import private_place, remove
 from bridge.session import link
 from bridge.session.host import run
 from bridge.session.settings import SessionSettings
@@ -104,6 +106,7 @@ class Generation:
     socket: Socket
     token: str
     running: Running
+    place: Path | None = None
     proven: bool = False
 
 
@@ -143,25 +146,28 @@ class Sessions:
         token = secrets.token_hex(16)
         settings = replace(self._settings, token=token)
         keys = None
-        if not self._thread:
+        place = None if self._thread else private_place()
+        wanted = f"inproc://session-{number}-{token}" if place is None else f"ipc://{place}"
+        if not self._thread and place is None:
+            wanted = "tcp://127.0.0.1:*"
             keys = Keys(*zmq.curve_keypair())
             public, secret = zmq.curve_keypair()
             settings = replace(
                 settings, server_public_key=keys.public.decode(), public_key=public.decode(), secret_key=secret.decode()
             )
         try:
-            socket, endpoint = link_socket(
-                self._context, f"inproc://session-{number}-{token}" if self._thread else "tcp://127.0.0.1:*", keys
-            )
+            socket, endpoint = link_socket(self._context, wanted, keys)
         except BridgeError as error:
+            _leave(place)
             return str(error)
         settings = replace(settings, endpoint=endpoint)
         try:
             running: Running = ThreadInside(settings, self._context) if self._thread else ChildProcess(settings)
         except OSError as error:
             socket.close(0)
+            _leave(place)
             return f"the session process could not be started: {error}"
-        self._present = Generation(number, socket, token, running)
+        self._present = Generation(number, socket, token, running, place)
         return None
 
     def receive(self, limit: int) -> Iterator[bytes]:
@@ -178,7 +184,9 @@ class Sessions:
             except zmq.Again:
                 return
             if present.proven or _proves(frame, present.token):
-                present.proven = True
+                if not present.proven:
+                    present.proven = True
+                    _leave(present.place)
                 yield frame
             if number == 0 and present is self._present and not int(present.socket.getsockopt(EVENTS)) & POLLIN:
                 return  # one alone is told so at a third of the cost of an exception
@@ -215,7 +223,14 @@ class Sessions:
         present, self._present = self._present, None
         if present is not None:
             present.socket.close(0)
+            _leave(present.place)
             present.running.kill()
+
+
+def _leave(place: Path | None) -> None:
+    """Nobody else is to come there."""
+    if place is not None:
+        remove(place)
 
 
 def _proves(frame: bytes, token: str) -> bool:

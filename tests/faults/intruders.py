@@ -296,10 +296,10 @@ class Intruder:
         return got
 
     def forged_link(self) -> list[str]:
-        """A connection to the port on which the bridge's session is, as a session of one's own."""
+        """A connection to where the bridge's session is, as a session of one's own."""
         got = []
-        for port in _ports_of(self._house.bridge.process.pid if self._house.bridge.process else 0):
-            endpoint = f"tcp://127.0.0.1:{port}"
+        ports = _ports_of(self._house.bridge.process.pid if self._house.bridge.process else 0)
+        for endpoint in [*(f"tcp://127.0.0.1:{port}" for port in ports), *(f"ipc://{path}" for path in _local_sockets())]:
             if endpoint in (self._house.bridge.requests, self._house.bridge.events):
                 continue
             for secret in (None, new_secret("session")):
@@ -380,6 +380,15 @@ def _ports_of(pid: int) -> list[int]:
         return []
     fields = [line.split() for line in lines]
     return [int(one[1].rpartition(":")[2], 16) for one in fields if one[3] == "0A" and f"socket:[{one[9]}]" in owned]
+
+
+def _local_sockets() -> list[str]:
+    """Sockets of bridges for their sessions, also those whose name is gone from its folder; Linux tells."""
+    try:
+        lines = Path("/proc/net/unix").read_text(encoding="utf-8", errors="replace").splitlines()[1:]
+    except OSError:
+        return []
+    return sorted({line.split()[-1] for line in lines if "mt5bridge-" in line})
 
 
 def _names(folder: Path) -> list[str]:
