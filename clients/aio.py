@@ -11,7 +11,7 @@ from typing import Any, NoReturn, Self, TypeVar, Unpack, overload
 from bridge.errors import BridgeUnreachable, CallError, InvalidParameters, NotConnected, TimedOut
 from bridge.messages import GetStatus, Ping, Request
 from bridge.replies import OrderOutcome, Status
-from clients import bulk, changes, downloads, holdings, market, service, sizing, stops, summaries
+from clients import bulk, changes, downloads, holdings, market, quotes, service, sizing, stops, summaries
 from clients import orders as trading
 from clients.arrays import AsyncArrays
 from clients.async_driver import AsyncDriver
@@ -180,6 +180,7 @@ class AsyncClient(Knowledge):
     buy_stop_limit, sell_stop_limit = async_task(trading.buy_stop_limit), async_task(trading.sell_stop_limit)
     modify, cancel = async_task(changes.modify), async_task(changes.cancel)
     size, atr, atr_stops = async_task(sizing.size), async_task(stops.atr), async_task(stops.atr_stops)
+    forex, stocks, daily_change = async_task(quotes.forex), async_task(quotes.stocks), async_task(quotes.daily_change)
     close_all, cancel_all, reverse = async_task(bulk.close_all), async_task(bulk.cancel_all), async_task(bulk.reverse)
 
     @overload

@@ -12,7 +12,7 @@ from typing import Any, Final, Self, TypeVar, Unpack, overload
 from bridge.errors import BridgeUnreachable, InvalidParameters, NotConnected, TimedOut
 from bridge.messages import GetStatus, Ping, Request
 from bridge.replies import OrderOutcome, Status
-from clients import bulk, changes, downloads, holdings, market, service, sizing, stops, summaries
+from clients import bulk, changes, downloads, holdings, market, quotes, service, sizing, stops, summaries
 from clients import orders as trading
 from clients.arrays import Arrays
 from clients.changes import ClosingTerms
@@ -162,6 +162,7 @@ class Client(Knowledge):
     buy_stop_limit, sell_stop_limit = task(trading.buy_stop_limit), task(trading.sell_stop_limit)
     modify, cancel = task(changes.modify), task(changes.cancel)
     size, atr, atr_stops = task(sizing.size), task(stops.atr), task(stops.atr_stops)
+    forex, stocks, daily_change = task(quotes.forex), task(quotes.stocks), task(quotes.daily_change)
     close_all, cancel_all, reverse = task(bulk.close_all), task(bulk.cancel_all), task(bulk.reverse)
 
     @overload
