@@ -21,7 +21,7 @@ from strategies.strategy import Strategy
 PATIENCE_S = 1.5
 """Time that a request under way is given after the signal to stop."""
 NOT_STRATEGIES = frozenset(
-    {"__main__", "choice", "commands", "desk", "indicators", "intake", "param", "runner", "signals", "strategy"}
+    {"__main__", "choice", "commands", "desk", "indicators", "intake", "param", "reversal", "runner", "signals", "strategy"}
 )
 
 

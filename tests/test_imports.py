@@ -18,6 +18,7 @@ SOURCES = {
 }
 ZMQ = {
     "bridge.sockets", "bridge.loop", "bridge.sessions", "bridge.serve", "bridge.session.host", "bridge.session.child",
+    "bridge.link_place",
     "bridge.doors", "bridge.key_files", "clients.sockets", "clients.driver", "clients.async_driver", "clients.peer",
 }  # fmt: skip
 """The only modules with sockets."""
