@@ -1,7 +1,7 @@
 """A stand-in for the session that publishes as fast as it is asked: `python -m benchmarks.source`.
 
 The session's own feed looks at last ticks at most 2,000 times a second, far below what the gateway can publish. So the gateway and
-the clients are measured with this program at the session's end of the link: the same socket, keys and messages, and as the session
+the clients are measured with this program at the session's end of the link: the same socket and messages, and as the session
 does under load, up to `EVENTS_AT_ONCE` events travel in one message (`benchmarks.inside`).
 
 It takes `SessionSettings` on standard input; `credentials.path` is the endpoint of a PAIR socket where it is told what to publish.
@@ -53,7 +53,7 @@ def run(settings: SessionSettings, context: zmq.Context[Socket]) -> None:
         if link in ready:
             running = _answer(link)
         if control in ready:
-            _obey(control, link, message if settings.server_public_key else bytes)
+            _obey(control, link, bytes if settings.endpoint.startswith("inproc:") else message)
         link.send(pack(Health(True, 1_000, standing(ACCOUNT, TERMINAL))))
     link.close()
     control.close()
