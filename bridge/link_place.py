@@ -32,8 +32,10 @@ def private_place() -> Path | None:
     return path
 
 
-def remove(path: Path) -> None:
-    """Nobody finds it any more; who is connected stays so."""
+def remove(path: Path | None) -> None:
+    """Nobody finds it any more, if there is one; who is connected stays so."""
+    if path is None:
+        return
     with contextlib.suppress(OSError):
         path.unlink()
     with contextlib.suppress(OSError):

@@ -32,6 +32,7 @@ from bridge.supervision import KillSession, StartSession
 from bridge.zap import refusal
 
 BURST = 48
+"""Messages of one socket before another has its turn: 2 ms of work."""
 TOGETHER = 16
 """Messages of a burst whose consequences are sent together: 0.2 ms of work."""
 MOST_TOGETHER = 64

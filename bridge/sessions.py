@@ -158,14 +158,14 @@ class Sessions:
         try:
             socket, endpoint = link_socket(self._context, wanted, keys)
         except BridgeError as error:
-            _leave(place)
+            remove(place)
             return str(error)
         settings = replace(settings, endpoint=endpoint)
         try:
             running: Running = ThreadInside(settings, self._context) if self._thread else ChildProcess(settings)
         except OSError as error:
             socket.close(0)
-            _leave(place)
+            remove(place)
             return f"the session process could not be started: {error}"
         self._present = Generation(number, socket, token, running, place)
         return None
@@ -186,7 +186,7 @@ class Sessions:
             if present.proven or _proves(frame, present.token):
                 if not present.proven:
                     present.proven = True
-                    _leave(present.place)
+                    remove(present.place)
                 yield frame
             if number == 0 and present is self._present and not int(present.socket.getsockopt(EVENTS)) & POLLIN:
                 return  # one alone is told so at a third of the cost of an exception
@@ -223,14 +223,8 @@ class Sessions:
         present, self._present = self._present, None
         if present is not None:
             present.socket.close(0)
-            _leave(present.place)
+            remove(present.place)
             present.running.kill()
-
-
-def _leave(place: Path | None) -> None:
-    """Nobody else is to come there."""
-    if place is not None:
-        remove(place)
 
 
 def _proves(frame: bytes, token: str) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bridge.ticks import Bar
 from strategies.commands import run
-from strategies.indicators import RSI, SMA, Bands, Bollinger
+from strategies.indicators import RSI, Squeeze
 from strategies.param import param
 from strategies.reversal import Reversal
 
@@ -30,17 +30,13 @@ class BollingerSqueeze(Reversal):
 
     def prepare(self) -> None:
         """Make the indicators."""
-        self._bands, self._widths, self._rsi = Bollinger(self.period, self.deviations), SMA(self.window), RSI(self.rsi_period)
-        self._before: Bands | None = None
-        self._mean: float | None = None
+        self._squeeze = Squeeze(self.period, self.deviations, self.window, self.squeeze)
+        self._rsi = RSI(self.rsi_period)
 
     def signal(self, bar: Bar) -> bool | None:
         """Look for a close outside the narrow bands of the bar before."""
-        bands, before = self._bands.add(bar.close), self._before
-        self._before = bands
-        mean, self._mean = self._mean, None if bands is None else self._widths.add(bands.width)
-        rsi = self._rsi.add(bar.close)
-        if before is None or mean is None or rsi is None or before.width >= self.squeeze * mean:
+        before, rsi = self._squeeze.add(bar.close), self._rsi.add(bar.close)
+        if before is None or rsi is None:
             return None
         if bar.close > before.upper and rsi < self.overbought:
             return True

@@ -108,6 +108,21 @@ class Bollinger:
         return Bands(middle - half, middle, middle + half)
 
 
+class Squeeze:
+    """Bollinger bands that were narrow: their width was less than `part` of its average over `window` values."""
+
+    def __init__(self, period: int, deviations: float, window: int, part: float) -> None:
+        self._bands, self._widths, self._part = Bollinger(period, deviations), SMA(window), part
+        self._narrow: Bands | None = None
+
+    def add(self, value: float) -> Bands | None:
+        """The bands of the value before this one, if they were narrow; None if not, and before `period` + `window` values."""
+        before, bands = self._narrow, self._bands.add(value)
+        mean = None if bands is None else self._widths.add(bands.width)
+        self._narrow = bands if bands is not None and mean is not None and bands.width < self._part * mean else None
+        return before
+
+
 class MACD:
     """Convergence and divergence of two averages, of Gerald Appel: the histogram, which is the difference of the fast and the slow
     average minus the average of that difference."""

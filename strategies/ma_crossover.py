@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from bridge.errors import InvalidParameters
-from bridge.mt5api.constants import ORDER_TYPE_BUY
 from bridge.ticks import Bar
 from strategies.commands import run
 from strategies.indicators import SMA
 from strategies.param import param
+from strategies.reversal import has_room
 from strategies.strategy import Strategy
 
 
@@ -48,14 +48,8 @@ class MACrossover(Strategy):
 
     def _turn(self, bar: Bar) -> None:
         up = bool(self._above)
-        position = self.position
-        if position is not None:
-            if (position.type == ORDER_TYPE_BUY) == up:
-                return
-            self.close(position, comment=f"ma {self.fast}/{self.slow} turn")
-            if self.position is not None:
-                self.log.warning("position %d is still open after its close: no reversal on this cross", position.ticket)
-                return
+        if not has_room(self, long=up, comment=f"ma {self.fast}/{self.slow} turn"):
+            return
         enter, sign = (self.buy, 1) if up else (self.sell, -1)
         enter(
             self.lots,

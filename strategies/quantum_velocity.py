@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bridge.ticks import Bar
 from strategies.commands import run
-from strategies.indicators import EMA, SMA, Bands, Bollinger
+from strategies.indicators import EMA, Squeeze
 from strategies.param import param
 from strategies.reversal import Reversal
 
@@ -29,17 +29,13 @@ class QuantumVelocity(Reversal):
 
     def prepare(self) -> None:
         """Make the indicators."""
-        self._bands, self._widths, self._trend = Bollinger(self.period, self.deviations), SMA(self.window), EMA(self.trend)
-        self._before: Bands | None = None
-        self._mean: float | None = None
+        self._squeeze = Squeeze(self.period, self.deviations, self.window, self.squeeze)
+        self._trend = EMA(self.trend)
 
     def signal(self, bar: Bar) -> bool | None:
         """Look for a close outside the narrow bands of the bar before, with the trend."""
-        bands, before = self._bands.add(bar.close), self._before
-        self._before = bands
-        mean, self._mean = self._mean, None if bands is None else self._widths.add(bands.width)
-        trend = self._trend.add(bar.close)
-        if before is None or mean is None or trend is None or before.width >= self.squeeze * mean:
+        before, trend = self._squeeze.add(bar.close), self._trend.add(bar.close)
+        if before is None or trend is None:
             return None
         if bar.close > before.upper and bar.close > trend:
             return True

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from bridge.mt5api.constants import ORDER_TYPE_BUY
 from bridge.ticks import Bar
-from bridge.trading import Position
 from strategies.indicators import ATR
 from strategies.param import param
 from strategies.strategy import Strategy
@@ -66,8 +65,7 @@ class Reversal(Strategy):
         return self.name.partition("/")[0][:16]
 
     def _turn(self, bar: Bar, long: bool, atr: float | None) -> None:
-        position = self.position
-        if position is not None and not self._closed(position, long):
+        if not has_room(self, long=long, comment=f"{self._short} turn"):
             return
         sign, far = 1 if long else -1, atr or 0.0
         sl = bar.close - sign * self.sl_atr * far if self.sl_atr * far else None
@@ -79,12 +77,17 @@ class Reversal(Strategy):
             return
         (self.buy if long else self.sell)(self.lots, sl=sl, tp=tp, comment=f"{self._short} {'long' if long else 'short'}")
 
-    def _closed(self, position: Position, long: bool) -> bool:
-        """Whether there is room for another position."""
-        if (position.type == ORDER_TYPE_BUY) == long:
-            return False
-        self.close(position, comment=f"{self._short} turn")
-        if self.position is not None:
-            self.log.warning("position %d is still open after its close: no reversal on this signal", position.ticket)
-            return False
+
+def has_room(strategy: Strategy, *, long: bool, comment: str) -> bool:
+    """Whether a position on this side may be entered now: not beside one of the same side; one of the other is closed first,
+    and there is room only when that is confirmed. Raises `BridgeError` as `Strategy.close` does."""
+    position = strategy.position
+    if position is None:
         return True
+    if (position.type == ORDER_TYPE_BUY) == long:
+        return False
+    strategy.close(position, comment=comment)
+    if strategy.position is not None:
+        strategy.log.warning("position %d is still open after its close: no reversal on this signal", position.ticket)
+        return False
+    return True

@@ -58,9 +58,9 @@ def test_there_are_scenarios_of_everything() -> None:
 @pytest.mark.parametrize(
     ("lie", "name", "words"),
     [
-        ("told = driver.hand\ndriver.hand = lambda item, topics: (told(item, topics), told(item, topics))", "state_and_events",
+        ("told = driver.hand\ndriver.hand = lambda item: (told(item), told(item))", "state_and_events",
          "it has told snapshot"),
-        ("driver.hand = lambda item, topics: None", "state_and_events", "it has told nothing"),
+        ("driver.hand = lambda item: None", "state_and_events", "it has told nothing"),
         ("cursor.Cursor._gap = lambda self, gap: None", "replay_that_is_gone", "it has told event"),
         ("cursor.Cursor.heartbeat = lambda self, newest: None", "lost_at_the_end", "it has told nothing"),
         ("session.ClientSession._silence_s = lambda self: None", "silence", "it has not asked"),

@@ -10,10 +10,8 @@ import pytest
 
 from bridge.errors import InvalidParameters
 from strategies.ma_crossover import MACrossover
-from strategies.runner import Runner
+from tests.played_strategy import play
 from tests.trading_bridge import TradingBridge
-from tests.virtual_client import VirtualClient
-from tests.virtual_time import VirtualTime
 
 DOWN = [1.0 - number / 1_000 for number in range(10)]
 
@@ -22,27 +20,11 @@ DOWN = [1.0 - number / 1_000 for number in range(10)]
 def run(monkeypatch: pytest.MonkeyPatch) -> Callable[..., TradingBridge]:
     """Play closing prices after a history that falls, and give what was ordered."""
 
-    def play(closes: list[float], history: list[float] | None = None, before: Any = None, **values: Any) -> TradingBridge:
-        bridge = TradingBridge(DOWN if history is None else history)
-        bridge.set_connection("connected")
-        if before is not None:
-            before(bridge)
-        time = VirtualTime()
-        client = VirtualClient(time, bridge, monkeypatch.setattr)
-        link = client.virtual.link
-        for number, close in enumerate(closes, 1):
-
-            def close_bar(close: float = close) -> None:
-                bridge.close_bar(close)
-                link.work()
-
-            time.after(float(number), close_bar)
+    def run_it(closes: list[float], history: list[float] | None = None, before: Any = None, **values: Any) -> TradingBridge:
         strategy = MACrossover("ma_crossover", fast=2, slow=5, **values)
-        over_s = time.now + len(closes) + 2.0
-        assert Runner(strategy, client, lambda: "over" if time.now > over_s else None, clock=time).run() == 0
-        return bridge
+        return play(strategy, closes, DOWN if history is None else history, before, monkeypatch.setattr)
 
-    return play
+    return run_it
 
 
 def test_nothing_without_a_cross(run: Callable[..., TradingBridge]) -> None:

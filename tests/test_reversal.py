@@ -10,11 +10,9 @@ import pytest
 from bridge.errors import OrderRejected
 from bridge.ticks import Bar
 from strategies.reversal import Reversal
-from strategies.runner import Runner
 from strategies.turtle_breakout import TurtleBreakout
+from tests.played_strategy import play as played
 from tests.trading_bridge import TradingBridge
-from tests.virtual_client import VirtualClient
-from tests.virtual_time import VirtualTime
 
 HISTORY = [1.0 + number % 2 / 1_000 for number in range(40)]
 
@@ -37,23 +35,7 @@ def play(monkeypatch: pytest.MonkeyPatch) -> Play:
     """Play closing prices after a history, and give what was ordered."""
 
     def run(kind: type[Reversal], closes: list[float], before: Any = None, **values: Any) -> TradingBridge:
-        bridge = TradingBridge(HISTORY)
-        bridge.set_connection("connected")
-        if before is not None:
-            before(bridge)
-        time = VirtualTime()
-        client = VirtualClient(time, bridge, monkeypatch.setattr)
-        link = client.virtual.link
-        for number, close in enumerate(closes, 1):
-
-            def close_bar(close: float = close) -> None:
-                bridge.close_bar(close)
-                link.work()
-
-            time.after(float(number), close_bar)
-        over_s = time.now + len(closes) + 2.0
-        assert Runner(kind("test", **values), client, lambda: "over" if time.now > over_s else None, clock=time).run() == 0
-        return bridge
+        return played(kind("test", **values), closes, HISTORY, before, monkeypatch.setattr)
 
     return run
 

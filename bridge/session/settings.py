@@ -15,7 +15,8 @@ class SessionSettings:
     """The link's endpoint and keys, the terminal's name (see `open_terminal`) and the account.
 
     `token` proves the generation to the gateway. The keys are Z85 text of a CURVE client; without them the link is in the clear,
-    which is only right inside one process. Neither secrets nor the password are ever shown.
+    which is only right inside one process and in a folder that nobody else may enter. Neither secrets nor the password are ever
+    shown.
     """
 
     endpoint: str

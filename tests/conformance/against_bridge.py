@@ -10,7 +10,7 @@ from uuid import uuid4
 import msgpack
 import zmq
 
-from tests.conformance.scenario import Line, Scenario, differs
+from tests.conformance.scenario import Line, Scenario, differs, unlike
 
 PATIENCE_S = 10.0
 SLACK_S = 0.4
@@ -124,18 +124,9 @@ class Player:
             self._take(0.05)
         reply = self._replies[key].popleft()
         error = reply.get("error")
-        if outcome == "ok":
-            if error is not None:
-                raise Failed(f"it was refused: {error['code']}: {error['message']}")
-            found = reply["result"]
-        else:
-            if error is None:
-                raise Failed(f"it was answered: {reply['result']!r}"[:300])
-            if (error["code"], *([error["action"]] if more else [])) != (outcome, *more):
-                raise Failed(f"it was {error['code']} ({error['action']}): {error['message']}")
-            if not error["message"] or "\n" in error["message"]:
-                raise Failed("its message is not one line for a person")
-            found = error["details"]
+        if wrong := unlike(outcome, more, reply["result"], error):
+            raise Failed(wrong)
+        found = reply["result"] if error is None else error["details"]
         if not (reply["version"] == 1 and isinstance(reply["epoch"], int)):
             raise Failed(f"its envelope is not one: {reply!r}"[:300])
         self._saved[f"{name}.reply"] = reply["result"], error and {**error, "message": ""}

@@ -11,7 +11,7 @@ from typing import Any
 
 from tests.conformance.client_program import ClientProgram, Ended
 from tests.conformance.played_bridge import Asked, Broken, PlayedBridge
-from tests.conformance.scenario import Line, Scenario, differs
+from tests.conformance.scenario import Line, Scenario, differs, unlike
 
 PATIENCE_S = 10.0
 SLACK_S = 0.4
@@ -108,18 +108,9 @@ class Player:
         name, outcome, *action = line.words
         said = self._until(lambda: self._results.pop(name, None), "it has not said what came of it")
         error = said.get("error")
-        if outcome == "ok":
-            if error is not None:
-                raise Failed(f"it failed: {error['code']}: {error['message']}")
-            found = said["result"]
-        else:
-            if error is None:
-                raise Failed(f"it did not fail: {said['result']!r}"[:300])
-            if outcome not in ("-", error["code"]) or action not in ([], [error["action"]]):
-                raise Failed(f"it failed with {error['code']} ({error['action']}): {error['message']}")
-            if not error["message"] or "\n" in error["message"]:
-                raise Failed("its message is not one line for a person")
-            found = error
+        if wrong := unlike(outcome, action, said.get("result"), error):
+            raise Failed(wrong)
+        found = said["result"] if error is None else error
         if line.body is not None and (told := differs(self._filled(line.body), found)):
             raise Failed(told)
 

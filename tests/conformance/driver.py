@@ -41,7 +41,7 @@ def tell(**told: Any) -> None:
     sys.stdout.flush()
 
 
-def hand(item: Item, topics: tuple[str, ...]) -> None:
+def hand(item: Item) -> None:
     """What a subscription has yielded."""
     if isinstance(item, Gap):
         numbers = {"first": item.from_sequence, "last": item.to_sequence, "count": item.missing}
@@ -126,10 +126,10 @@ class Blocking:
         self._commands.put(None)
 
     def _look(self) -> None:
-        for topics, feed in list(self._feeds.items()):
+        for feed in list(self._feeds.values()):
             wait_s = TURN_S
             while (item := feed.get(wait_s)) is not None:
-                hand(item, topics)
+                hand(item)
                 wait_s = 0.0
 
     def _do(self, command: dict[str, Any]) -> Any:
@@ -194,15 +194,15 @@ class Asyncio:
         except BridgeError as error:
             failed(error, command.get("ref"))
 
-    async def _listen(self, topics: tuple[str, ...], feed: Any) -> None:
+    async def _listen(self, feed: Any) -> None:
         async for item in feed:
-            hand(item, topics)
+            hand(item)
 
     async def _subscribe(self, topics: tuple[str, ...]) -> None:
         assert self._client is not None
         feed = await self._client.subscribe(*topics)
         self._feeds[topics] = feed
-        task = asyncio.create_task(self._listen(topics, feed))
+        task = asyncio.create_task(self._listen(feed))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 

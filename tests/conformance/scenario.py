@@ -100,6 +100,18 @@ def scenarios(kind: str) -> list[Scenario]:
     return [read(path, kind) for path in sorted((FOLDER / kind).glob("*.def"))]
 
 
+def unlike(outcome: str, action: list[str], result: Any, error: Any) -> str:
+    """Where an answer is not of the outcome that was wanted: `ok`, or a code (`-` is any) and maybe an action; empty if it
+    is."""
+    if outcome == "ok":
+        return "" if error is None else f"it was refused: {error['code']}: {error['message']}"
+    if error is None:
+        return f"it was answered: {result!r}"[:300]
+    if outcome not in ("-", error["code"]) or action not in ([], [error["action"]]):
+        return f"it was {error['code']} ({error['action']}): {error['message']}"
+    return "" if error["message"] and "\n" not in error["message"] else "its message is not one line for a person"
+
+
 _KINDS: dict[str, tuple[type, ...]] = {"int": (int,), "float": (float, int), "str": (str,), "bytes": (bytes,), "list": (list,)}
 
 
