@@ -15,14 +15,19 @@ import click
 
 import strategies
 from bridge.errors import BridgeError, ConfigError, InvalidParameters, UnknownTimeframe
+from strategies import steering
 from strategies.param import Param, params_of
 from strategies.strategy import Strategy
 
 PATIENCE_S = 1.5
 """Time that a request under way is given after the signal to stop."""
 NOT_STRATEGIES = frozenset(
-    {"__main__", "choice", "commands", "desk", "indicators", "intake", "param", "reversal", "runner", "signals", "strategy"}
-)
+    {
+        "__main__", "child", "choice", "commands", "control", "desk", "indicators", "intake", "param", "performance", "replay",
+        "replaying", "reversal", "roster", "runner", "signals", "steering", "strategy", "supervise", "supervisor", "track",
+        "trend_indicators", "wanted",
+    }
+)  # fmt: skip
 
 
 def names() -> list[str]:
@@ -70,6 +75,7 @@ def command_of(kind: type[Strategy], name: str) -> click.Command:
         instance: str | None,
         timeout_s: float,
         short_history: bool,
+        exit_with_parent: bool,
         **values: Any,
     ) -> NoReturn:
         given = {name: value for name, value in values.items() if value is not None}
@@ -77,7 +83,8 @@ def command_of(kind: type[Strategy], name: str) -> click.Command:
             strategy = kind(name, instance, **given)
         except (InvalidParameters, UnknownTimeframe) as error:
             raise click.UsageError(str(error)) from None
-        sys.exit(serve(strategy, endpoint, timeout_s, short_history=short_history, key=key, server_key=server_key))
+        link = {"key": key, "server_key": server_key}
+        sys.exit(serve(strategy, endpoint, timeout_s, short_history=short_history, exit_with_parent=exit_with_parent, **link))
 
     options = [_option(param) for param in params_of(kind).values()]
     options += [
@@ -90,6 +97,7 @@ def command_of(kind: type[Strategy], name: str) -> click.Command:
         click.Option(
             ["--short-history"], is_flag=True, help="Start also when the terminal has fewer bars than are asked for to warm up."
         ),
+        click.Option(["--exit-with-parent"], is_flag=True, help="Stop when standard input ends, as a supervisor wants it."),
         click.Option(
             ["--timeout", "timeout_s"],
             type=click.FloatRange(min=0.1),
@@ -109,15 +117,18 @@ def serve(
     short_history: bool = False,
     key: str | None = None,
     server_key: str | None = None,
+    exit_with_parent: bool = False,
 ) -> int:
-    """Run a strategy on a bridge until a signal; the exit code."""
+    """Run a strategy on a bridge until a signal, or with `exit_with_parent` until standard input ends; the exit code."""
     from clients.blocking import Client  # noqa: PLC0415 - `--help` and `list` need no sockets
     from strategies.intake import Stopped  # noqa: PLC0415
     from strategies.runner import Runner  # noqa: PLC0415
     from strategies.signals import stop_requests  # noqa: PLC0415
 
-    _log_to_stderr()
+    log_to_stderr()
     with stop_requests() as asked:
+        if exit_with_parent:
+            asked.follow_parent()
 
         def give_up() -> None:
             if asked.reason is not None and asked.age_s > PATIENCE_S:
@@ -134,7 +145,8 @@ def serve(
             return Runner(strategy, client, asked, short_history=short_history).run()
 
 
-def _log_to_stderr() -> None:
+def log_to_stderr() -> None:
+    """Log of strategies as lines on standard error, each with the instance that says it."""
     handler = logging.StreamHandler()
     formatter = logging.Formatter("%(asctime)s.%(msecs)03dZ %(levelname)-7s %(instance)s %(message)s", "%Y-%m-%dT%H:%M:%S")
     formatter.converter = time.gmtime
@@ -157,13 +169,33 @@ _SETTINGS: dict[str, Any] = {"help_option_names": ["-h", "--help"], "max_content
 class _Strategies(click.Group):
     """A group whose commands are the strategies, imported when they are asked for."""
 
+    def command_of(self, kind: type[Strategy], name: str) -> click.Command:
+        """The command of one."""
+        return command_of(kind, name)
+
     def list_commands(self, _context: click.Context) -> list[str]:
         """Their names."""
         return names()
 
     def get_command(self, _context: click.Context, name: str) -> click.Command:
         """The command of one."""
-        return command_of(load(name), name)
+        return self.command_of(load(name), name)
+
+
+class _Replays(_Strategies):
+    """The same, over recorded data."""
+
+    def command_of(self, kind: type[Strategy], name: str) -> click.Command:
+        """The command that replays one."""
+        return replay_command_of(kind, name)
+
+
+def replay_command_of(kind: type[Strategy], name: str) -> click.Command:
+    """The command that replays a strategy."""
+    from strategies.replaying import command  # noqa: PLC0415 - it takes the simulator and pandas, which live strategies do not need
+
+    log_to_stderr()
+    return command(kind, name, [_option(param) for param in params_of(kind).values()], _SETTINGS)
 
 
 @click.group(context_settings=_SETTINGS)
@@ -211,6 +243,19 @@ def run_() -> None:
     """Run a strategy until Ctrl-C; `run NAME --help` shows its parameters."""
 
 
+@commands.group(name="replay", cls=_Replays, context_settings=_SETTINGS)
+def replay_() -> None:
+    """Play a strategy over recorded ticks or bars, at the simulated broker, in virtual time.
+
+    \b
+    python -m strategies replay ma_crossover --data EURUSD_H1.csv.gz --fast 20 --slow 50 --deals deals.csv
+    """
+
+
+for _command in steering.COMMANDS:
+    commands.add_command(_command)
+
+
 def _invoke(command: click.Command, arguments: list[str] | None, program: str) -> NoReturn:
     """Run a command; a wrong call is one line on standard error, and exit code 2."""
     try:
@@ -230,6 +275,9 @@ def main(arguments: list[str] | None = None) -> NoReturn:
 
 def run(kind: type[Strategy], arguments: list[str] | None = None) -> NoReturn:
     """Run a strategy with the flags of the command line; for the end of a file of your own: `if __name__ == "__main__":
-    run(MyStrategy)`."""
+    run(MyStrategy)`. The first word may be `replay` or `live`; without one it is live."""
     name = "".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in kind.__name__).lstrip("_")
-    _invoke(command_of(kind, name), arguments, sys.argv[0])
+    given = sys.argv[1:] if arguments is None else arguments
+    if given[:1] == ["replay"]:
+        _invoke(replay_command_of(kind, name), given[1:], sys.argv[0])
+    _invoke(command_of(kind, name), given[1:] if given[:1] == ["live"] else given, sys.argv[0])

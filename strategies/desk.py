@@ -33,6 +33,7 @@ class ClientDesk:
         self._client = client
         self._clock = clock
         self._settled_s = 0.0
+        self._digits: tuple[str, int] = ("", 0)
 
     def enter(self, side: str, volume: float, sl: float | None, tp: float | None, comment: str) -> OrderOutcome:
         """Open a position. Raises `TryAgain` for a few seconds after an order of unknown outcome."""
@@ -40,10 +41,20 @@ class ClientDesk:
             raise TryAgain("an order of unknown outcome was sent moments ago", next_step="wait for it to show among the positions")
         send = self._client.buy if side == "buy" else self._client.sell
         strategy = self._strategy
+        sl, tp = self._on_grid(sl), self._on_grid(tp)
         return self._counted(
             f"{side} {strategy.symbol} volume={volume:g}",
             lambda: send(strategy.symbol, volume, sl=sl, tp=tp, comment=comment, magic=strategy.magic),
         )
+
+    def _on_grid(self, price: float | None) -> float | None:
+        """The nearest price with the symbol's digits: a strategy calculates its stops."""
+        if price is None:
+            return None
+        symbol = self._strategy.symbol
+        if self._digits[0] != symbol:
+            self._digits = symbol, self._client.symbol(symbol).digits
+        return round(price, self._digits[1])
 
     def leave(self, ticket: int, volume: float | None, comment: str) -> OrderOutcome:
         """Close a position, or a part of it."""

@@ -56,6 +56,8 @@ class Reversal(Strategy):
         if wanted is not None:
             self._turn(bar, wanted, atr)
             return
+        if type(self).leaves is Reversal.leaves:
+            return
         position = self.position
         if position is not None and self.leaves(bar, long=position.type == ORDER_TYPE_BUY):
             self.close(position, comment=f"{self._short} exit")

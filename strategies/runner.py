@@ -33,6 +33,11 @@ NOT_FATAL = (TryAgain, OrderRejected, OutcomeUnknown, Stopping)
 """What may leave a callback without being a fault of the strategy: it is logged, and the strategy goes on."""
 
 
+def is_refusal(error: BridgeError) -> bool:
+    """Whether a strategy can go on after this: also when a rule refused its order, which the market may have moved away from."""
+    return isinstance(error, NOT_FATAL) or "rule" in error.details
+
+
 class StrategyFailed(Exception):
     """A callback raised; it is the cause."""
 
@@ -299,7 +304,8 @@ class Runner:
         except NotLive:
             if self.strategy.live:
                 raise
-        except NOT_FATAL as error:
-            self._log.warning("%s: %s", callback.__name__, error)
         except Exception as error:
+            if isinstance(error, BridgeError) and is_refusal(error):
+                self._log.warning("%s: %s", callback.__name__, error)
+                return
             raise StrategyFailed(f"{self.strategy.name}.{callback.__name__}") from error

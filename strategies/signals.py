@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import signal
+import sys
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
+
+ORPHAN_S = 5.0
+"""What has lost its parent ends within this time, in order or not: its next supervisor waits for no longer."""
 
 
 class StopRequest:
@@ -29,6 +35,19 @@ class StopRequest:
         """A signal came."""
         if self.reason is None:
             self.reason, self._at_s = signal.Signals(number).name, time.monotonic()
+
+    def follow_parent(self) -> None:
+        """Count the end of standard input as being told to stop: whoever holds its other end has ended, however that was."""
+        threading.Thread(target=self._await_end_of_input, name="parent", daemon=True).start()
+
+    def _await_end_of_input(self) -> None:
+        # Not through sys.stdin.buffer: a thread that waits in it makes Python abort when the process ends otherwise.
+        while os.read(sys.stdin.fileno(), 4096):
+            pass
+        if self.reason is None:
+            self.reason, self._at_s = "its supervisor ended", time.monotonic()
+        time.sleep(ORPHAN_S)
+        os._exit(1)
 
 
 @contextmanager

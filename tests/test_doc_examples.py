@@ -29,7 +29,10 @@ PAGES = {
     if "node_modules" not in path.parts
 }
 FENCE = re.compile(r"^```([^\n]*)\n(.*?)^```", re.MULTILINE | re.DOTALL)
-ELSEWHERE = {"README.md": "test_readme.py", "docs/clients.md": "test_notebook.py", "docs/simulator.md": "test_simulator_page.py"}
+ELSEWHERE = {
+    "README.md": "test_readme.py", "docs/clients.md": "test_notebook.py",
+    "docs/simulator.md": "test_simulator_page.py", "docs/strategies.md": "test_strategies_page.py",
+}  # fmt: skip
 """Pages whose programs are executed by a test of their own."""
 HERE = [
     (page, number, block)

@@ -20,17 +20,22 @@ ZMQ = {
     "bridge.sockets", "bridge.loop", "bridge.sessions", "bridge.serve", "bridge.session.host", "bridge.session.child",
     "bridge.link_place",
     "bridge.doors", "bridge.key_files", "clients.sockets", "clients.driver", "clients.async_driver", "clients.peer",
+    "strategies.control",
 }  # fmt: skip
 """The only modules with sockets."""
-SHARED = {"key_files", "messages", "replies", "records", "trading", "ticks", "codec", "errors", "version", "mt5api"}
+SHARED = {"children", "key_files", "messages", "replies", "records", "trading", "ticks", "codec", "errors", "version", "mt5api"}
 """What clients may use of the bridge."""
+NAMES = "bridge.session.instruments"
+"""What the name of an instrument means: tables, and nothing else."""
+REPLAYS = {"strategies.performance", "strategies.replay", "strategies.replaying", "strategies.track"}
+"""Strategies over recorded data: they bring an account at the simulated broker with them, and are imported when asked for."""
 SANS_IO = {
     "bridge.gateway", "bridge.supervision", "bridge.snapshots", "bridge.topics", "bridge.peers", "bridge.outcomes",
     "bridge.connection", "bridge.watch", "bridge.advice", "bridge.session.link", "bridge.codec", "bridge.messages",
     "bridge.session.core", "clients.session", "bridge.standing", "bridge.conditions", "bridge.clock", "bridge.reception",
     "bridge.overview", "bridge.ring", "bridge.shared", "bridge.streams", "bridge.calls", "bridge.session.owner",
     "bridge.session.signs", "bridge.reconcile", "bridge.reconciliation", "bridge.limits", "bridge.exposure", "bridge.minutes",
-    "bridge.halt", "bridge.decisions",
+    "bridge.halt", "bridge.decisions", "strategies.supervisor",
 }  # fmt: skip
 """Cores that are given bytes and the time, and reach for neither."""
 OUTSIDE = {
@@ -119,9 +124,15 @@ def test_clients_and_strategies_keep_their_distance(name: str) -> None:
         parts = module.split(".")
         if parts[0] == "bridge":
             assert len(parts) > 1, f"{name} imports {module}"
-            assert parts[1] in SHARED, f"{name} imports {module}"
+            allowed = SHARED | {"terminal", "virtual_account"} if name in REPLAYS else SHARED
+            assert parts[1] in allowed or module == NAMES, f"{name} imports {module}"
         if top(name) == "clients":
             assert parts[0] != "strategies", f"{name} imports {module}"
+
+
+@pytest.mark.parametrize("name", sorted(name for name in SOURCES if top(name) in ("clients", "strategies") and name not in REPLAYS))
+def test_live_strategies_do_not_take_the_simulator(name: str) -> None:
+    assert not {module for module in reached(name) if module in REPLAYS or module.startswith("bridge.terminal")}
 
 
 @pytest.mark.parametrize("name", sorted(name for name in SOURCES if top(name) == "bridge"))

@@ -64,7 +64,7 @@ def test_the_python_of_the_readme_runs() -> None:
 
 
 def test_the_example_of_the_settings_is_accepted(tmp_path: Path) -> None:
-    block, *others = blocks(OPERATING, "toml")
+    block, *others = (block for block in blocks(OPERATING, "toml") if "[strategy." not in block)  # a roster: see test_roster
     file = tmp_path / "bridge.toml"
     for other in others:
         file.write_text(other, encoding="utf-8")

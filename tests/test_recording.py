@@ -10,13 +10,16 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bridge.terminal.simulator.bars import bars_of_ticks
 from bridge.terminal.simulator.recording import (
+    RecordedBars,
     RecordingError,
+    read_recorded,
     read_recordings,
     read_ticks,
     server_time,
@@ -26,6 +29,7 @@ from bridge.terminal.simulator.recording import (
 DATA = Path(__file__).parent.parent.parent / "shared" / "data" / "replay"
 HEADER = "time_msc,bid,ask\n"
 TICK_HEADER = "<DATE>\t<TIME>\t<BID>\t<ASK>\t<LAST>\t<VOLUME>\t<FLAGS>\r\n"
+TABLE = "time,open,high,low,close\n"
 BAR_HEADER = "<DATE>\t<TIME>\t<OPEN>\t<HIGH>\t<LOW>\t<CLOSE>\t<TICKVOL>\t<VOL>\t<SPREAD>\r\n"
 DAY_HEADER = "<DATE>\t<OPEN>\t<HIGH>\t<LOW>\t<CLOSE>\t<TICKVOL>\t<VOL>\t<SPREAD>\r\n"
 # 2026-01-05 and 2026-07-06, both Mondays, 00:00 UTC
@@ -113,6 +117,41 @@ def exported_bars(draw: st.DrawFn) -> list[tuple[int, int, int, int, int, int, i
         made.append((minute, opened, high, low, closed, volume, draw(st.integers(0, 30))))
         minute += draw(st.integers(1, 3))
     return made
+
+
+def test_a_table_of_bars_is_what_an_export_of_them_is(tmp_path: Path) -> None:
+    exported = read(tmp_path, BAR_HEADER + "2026.01.05\t00:01:00\t1.1\t1.3\t1.05\t1.2\t9\t7\t3\r\n")
+    named = "time,open,high,low,close,tick_volume,spread,real_volume\n"
+    for time in ("2026-01-05 00:01:00", "2026-01-05T00:01", "2026-01-05 00:01:00+00:00", "1767571260"):
+        assert (read(tmp_path, f"{named}{time},1.1,1.3,1.05,1.2,9,3,7\n") == exported).all()
+    found = read_recorded(tmp_path / "EURUSD.csv")
+    assert isinstance(found, RecordedBars)
+    assert found.has_spread
+    assert found.rows["real_volume"].tolist() == [7]
+    read(tmp_path, TABLE.replace("close", "close,volume") + "1767571260,1.1,1.3,1.05,1.2,9\n")
+    found = read_recorded(tmp_path / "EURUSD.csv")
+    assert isinstance(found, RecordedBars)
+    assert not found.has_spread
+    assert found.rows["tick_volume"].tolist() == [9]
+
+
+def test_a_parquet_file_of_bars(tmp_path: Path) -> None:
+    pytest.importorskip("pyarrow")
+    times = pd.to_datetime([1767571260, 1767571320], unit="s", utc=True)
+    prices: dict[str, Any] = {name: [1.10001, 1.1] for name in ("open", "high", "low", "close")}
+    frame = pd.DataFrame({"time": times, "year": 2026, **prices})
+    frame.to_parquet(tmp_path / "EURUSD_M1.parquet")
+    found = read_recorded(tmp_path / "EURUSD_M1.parquet")
+    assert isinstance(found, RecordedBars)
+    assert found.rows["time"].tolist() == [1767571260, 1767571320]
+    assert found.rows["close"].tolist() == [1.10001, 1.1]
+    assert (found.period_s, found.digits, found.has_spread) == (60, 5, False)
+    frame.drop(columns="low").to_parquet(tmp_path / "EURUSD_M1.parquet")
+    with pytest.raises(RecordingError, match="no column low"):
+        read_recorded(tmp_path / "EURUSD_M1.parquet")
+    (tmp_path / "EURUSD_M1.parquet").write_bytes(b"PAR1 not really")
+    with pytest.raises(RecordingError, match="cannot be read as Parquet"):
+        read_recorded(tmp_path / "EURUSD_M1.parquet")
 
 
 @given(exported_bars())
@@ -204,6 +243,14 @@ BAR_ROW = "2026.01.05\t00:00:00\t1.1\t1.2\t1.0\t1.15\t9\t0\t3\r\n"
         (BAR_HEADER + BAR_ROW + "2026.01.05\t00:01:00\t1.1\t1.2\t1.05\t1.0\t9\t0\t3\r\n", 3, "<LOW>", "1.05 is above"),
         (BAR_HEADER + BAR_ROW + BAR_ROW, 3, "<DATE>", "the bar before has the same time"),
         (BAR_HEADER + BAR_ROW + "2026.01.05\t00:01:00\t1\t1\t1\t1\t-9\t0\t3\r\n", 3, "<TICKVOL>", "-9 is negative"),
+        (TABLE + "2024-01-31 23:00,1,1,1,1\n2024-01-31 23:00:00,1,1,1,1\n", 3, "time", "the bar before has the same time"),
+        (TABLE + "2024-01-31 23:00,1,1,1,1\n2024-01-31 22:00,1,1,1,1\n", 3, "time", "earlier than the row"),
+        (TABLE + "yesterday,1,1,1,1\n", 2, "time", "is not a time like"),
+        (TABLE + "2024-02-31 23:00,1,1,1,1\n", None, "time", "24-02-31"),
+        (TABLE + "2024-01-31 23:00,1,1,0,1\n", 2, "low", "the price 0 is not positive"),
+        (TABLE + "2024-01-31 23:00,1,1,1,\n", 2, "close", "is not a number"),
+        ("time,open,high,low,close,symbol\n1,1,1,1,1,EURUSD\n2,1,1,1,1,GBPUSD\n", 3, "symbol", "'GBPUSD' after 'EURUSD'"),
+        ("time,open,high,low\n1,1,1,1\n", 1, "header", "no column close"),
     ],
 )
 def test_unusable_files_are_described(

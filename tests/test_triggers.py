@@ -34,6 +34,21 @@ def test_a_stop_loss_of_a_long_position_is_hit_by_the_bid_and_slips() -> None:
     assert (deal.price, deal.reason, deal.comment, deal.profit) == (1.097, 4, "[sl 1.09800]", -32.0)
 
 
+def test_slippage_makes_what_executes_at_the_market_worse_and_targets_not() -> None:
+    worse = profile(slippage=5)
+    desk = Desk(FALL, worse)
+    desk.buy(0.1, sl=1.0980)
+    assert desk.deals[-1].price == 1.10025
+    desk.sell(0.1, tp=1.0941)
+    assert desk.deals[-1].price == 1.09995
+    desk.done(action=5, type=5, symbol="EURUSD", volume=0.1, price=1.0950, type_filling=2)
+    desk.wait(1001)
+    assert (desk.deals[-1].price, desk.deals[-1].reason) == (1.09695, 4)
+    desk.wait(2000)
+    found = [(deal.price, deal.reason) for deal in desk.deals[-2:]]
+    assert sorted(found) == [(1.0912, 5), (1.09395, 3)]
+
+
 def test_levels_of_a_short_position_are_hit_by_the_ask() -> None:
     desk = Desk(RISE)
     ticket = desk.sell(0.1, sl=1.1061).order

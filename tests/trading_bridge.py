@@ -29,7 +29,7 @@ class TradingBridge(ScriptedBridge):
         self.answers |= {
             "rates": self._rates,
             "find_symbol": lambda request: FoundSymbol(request.name, "exact", f"{request.name!r} is the broker's own name"),
-            "symbol": lambda request: symbol(request.symbol, filling_mode=1),
+            "symbol": lambda request: symbol(request.symbol, filling_mode=1, digits=5),
             "tick": lambda request: LastTick(tick_record(1_000, bid=1.1), 0, "stream"),
             "positions": lambda request: Positions(tuple(held for held in self.positions if request.ticket in (None, held.ticket))),
             "order": self._order,

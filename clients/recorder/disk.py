@@ -111,11 +111,17 @@ def sync_folder(folder: Path) -> None:
         os.close(handle)
 
 
+def _recorder_refusal(path: Path, holder: str) -> ConfigError:
+    return ConfigError(
+        f"another recorder ({holder}) writes to {path.parent}", next_step="stop that one, or record to another folder"
+    )
+
+
 class Lock:
     """Holds a folder for this process. The operating system gives it back when its holder ends, however it ends."""
 
-    def __init__(self, path: Path) -> None:
-        """Raises `ConfigError` while another recorder holds it, and `OSError`."""
+    def __init__(self, path: Path, refusal: Callable[[Path, str], ConfigError] = _recorder_refusal) -> None:
+        """Raises what `refusal` makes of the path and its holder while another one holds it, and `OSError`."""
         self._file = os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0), 0o644)
         try:
             if sys.platform == "win32":
@@ -133,9 +139,7 @@ class Lock:
             os.lseek(self._file, 0, os.SEEK_SET)
             holder = os.read(self._file, 100).decode("ascii", "replace").strip() or "its process is not known"
             os.close(self._file)
-            raise ConfigError(
-                f"another recorder ({holder}) writes to {path.parent}", next_step="stop that one, or record to another folder"
-            ) from None
+            raise refusal(path, holder) from None
         except BaseException:
             os.close(self._file)
             raise

@@ -24,11 +24,16 @@ def tick_flags(bid: np.ndarray[tuple[int], np.dtype[np.float64]], ask: np.ndarra
     return flags
 
 
-def ticks_of_bars(bars: Rows, period_s: int, digits: int) -> Rows:
+def most_ticks(bars: int) -> int:
+    """How many ticks a bar gets at most in a recording of so many bars."""
+    return max(4, MAX_TICKS // max(bars, 1))
+
+
+def ticks_of_bars(bars: Rows, period_s: int, digits: int, most: int | None = None) -> Rows:
     """Ticks (TICK_DTYPE) whose bars over `period_s` are `bars` (RATE_DTYPE): open, high, low, close and spread.
 
-    A bar gets as many ticks as its `tick_volume` says, but at least 4 unless fewer can make it, and no more than keeps
-    the whole near MAX_TICKS.  They run straight from the open to the nearer extreme in the bar's direction (low first if
+    A bar gets as many ticks as its `tick_volume` says, but at least 4 unless fewer can make it, and no more than `most`
+    (`most_ticks` of all).  They run straight from the open to the nearer extreme in the bar's direction (low first if
     it rises), to the other, to the close, evenly spaced in time, on a grid of `digits` decimals.
     """
     scale = 10.0**digits
@@ -36,7 +41,7 @@ def ticks_of_bars(bars: Rows, period_s: int, digits: int) -> Rows:
     upper, lower = np.maximum(opened, close), np.minimum(opened, close)
     least = 1 + (opened != close) + (high > upper) + (low < lower)
     least = np.where((opened == close) & (least > 1), least + 1, least)
-    most = max(4, MAX_TICKS // max(bars.size, 1))
+    most = most_ticks(bars.size) if most is None else most
     volume = bars["tick_volume"].astype(np.int64)
     counts = np.where((volume >= least) & (volume < 4), volume, np.clip(volume, 4, most))
 

@@ -24,10 +24,17 @@ INTEGER = r"\s*[+-]?\d{1,18}\s*"
 NUMBER = r"\s*[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?\s*"
 DATE = r"\d{4}\.\d\d\.\d\d"
 TIME = r"([01]\d|2[0-3]):[0-5]\d(:[0-5]\d(\.\d{3})?)?"
+MOMENT = r"\s*(\d{1,10}|\d{4}-\d\d-\d\d([ T]\d\d:\d\d(:\d\d(\.\d{1,9})?)?)?(Z|\+00:?00)?)\s*"
 Columns = dict[str, tuple[str, bool]]
 """The columns to read: name to (pattern of a cell, whether it may be empty)."""
 
-_MEANING = {INTEGER: "a whole number", NUMBER: "a number", DATE: "a date like 2024.01.31", TIME: "a time like 23:59:59.999"}
+_MEANING = {
+    MOMENT: "a time like 2024-01-31 23:00:00, or seconds",
+    INTEGER: "a whole number",
+    NUMBER: "a number",
+    DATE: "a date like 2024.01.31",
+    TIME: "a time like 23:59:59.999",
+}
 
 
 class RecordingError(ValueError):
@@ -141,7 +148,7 @@ def _exact() -> dict[str, Any]:
 
 
 def _dtype(pattern: str, optional: bool) -> Any:
-    if pattern in (DATE, TIME):
+    if pattern not in (INTEGER, NUMBER):
         return str
     return np.int64 if pattern is INTEGER and not optional else np.float64
 

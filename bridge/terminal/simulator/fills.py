@@ -46,6 +46,15 @@ def fill(server: Server, order: Order, volume: float, price: float, now_msc: int
     return close(server, order, volume, price, now_msc, target)
 
 
+def slipped(server: Server, symbol: str, side: int, price: float) -> float:
+    """What an order of this side gets that executes at the market when the quote is `price`."""
+    slippage = server.profile.slippage
+    if not slippage:
+        return price
+    contract = server.contracts[symbol]
+    return contract.price(price + slippage * contract.point * (-1.0 if side else 1.0))
+
+
 def gain_of(server: Server, position: Position, volume: float, price: float) -> float:
     """Profit of closing this much of a position, rounded."""
     return floating(server, replace(position, volume=volume), price)

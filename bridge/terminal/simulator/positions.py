@@ -8,7 +8,7 @@ from bridge.terminal.simulator import checks, limits
 from bridge.terminal.simulator.account import valuation
 from bridge.terminal.simulator.checks import Case, Refused
 from bridge.terminal.simulator.enums import Entry, Filling, MarginMode, OrderState, OrderType, side_of
-from bridge.terminal.simulator.fills import close, fill, lots, netted, new_order
+from bridge.terminal.simulator.fills import close, fill, lots, netted, new_order, slipped
 from bridge.terminal.simulator.plans import Outcome, Plan
 from bridge.terminal.simulator.quotes import Quote
 from bridge.terminal.simulator.retcodes import Retcode
@@ -83,7 +83,8 @@ def _deal(server: Server, request: TradeRequest, now_msc: int, quote: Quote, tar
     partial = volume < request.volume
     if partial and request.type_filling == Filling.FOK:
         raise Refused(Retcode.REJECT)
-    price = quote.side(side_of(request.type))
+    side = side_of(request.type)
+    price = slipped(server, request.symbol, side, quote.side(side))
     order = new_order(
         server, request.symbol, request.type, request.volume, price, now_msc, magic=request.magic,
         filling=request.type_filling or 0, comment=request.comment, sl=request.sl, tp=request.tp,

@@ -15,7 +15,8 @@ class Profile:
     """A broker's terms.
 
     `commission` is charged per lot and side, in the account's currency, as a positive number.  `liquidity` is the
-    volume in lots that one request finds at the present price (None: any volume).  `requests_per_second` above which
+    volume in lots that one request finds at the present price (None: any volume).  `slippage` is by how many points market
+    and stop orders, and stop losses, execute at a worse price than the quote's.  `requests_per_second` above which
     10024 is answered, `limit_positions` above which 10040 is; None means no limit.  `margin_so_call` and
     `margin_so_so` are percents or money, by `margin_so_mode`.
     """
@@ -35,6 +36,7 @@ class Profile:
     margin_so_call: float = 100.0
     margin_so_so: float = 50.0
     commission: float = 0.0
+    slippage: int = 0
     liquidity: float | None = None
     account_name: str = "Simulated Trader"
     company: str = "Simulated Markets Ltd."

@@ -24,7 +24,7 @@ from bridge.terminal.simulator.enums import (
     SwapMode,
     side_of,
 )
-from bridge.terminal.simulator.fills import close, fill, lots, new_order, reopen
+from bridge.terminal.simulator.fills import close, fill, lots, new_order, reopen, slipped
 from bridge.terminal.simulator.limits import check_activation
 from bridge.terminal.simulator.money import NoRate, swap
 from bridge.terminal.simulator.pending import as_limit, expires_msc, triggered
@@ -113,6 +113,8 @@ def _execute(server: Server, order: Order, tick: _Tick) -> None:
     """
     side, ledger = side_of(order.type), server.ledger
     price, volume = tick.quote.side(side), order.volume_current
+    if order.type in (OrderType.BUY_STOP, OrderType.SELL_STOP):
+        price = slipped(server, order.symbol, side, price)
     target = next((p for p in ledger.positions.values() if order.position_id and p.identifier == order.position_id), None)
     if order.position_id and target is None:
         ledger.end_order(order, OrderState.CANCELED, tick.time_msc)
@@ -148,6 +150,7 @@ def _hit_levels(server: Server, tick: _Tick) -> None:
         sign = 1.0 if position.type == BUY else -1.0
         digits = server.contracts[position.symbol].digits
         if position.sl and (price - position.sl) * sign <= 0:
+            price = slipped(server, position.symbol, 1 - position.type, price)
             close_out(server, position, price, tick.time_msc, Reason.SL, f"[sl {position.sl:.{digits}f}]")
         elif position.tp and (price - position.tp) * sign >= 0:
             close_out(server, position, price, tick.time_msc, Reason.TP, f"[tp {position.tp:.{digits}f}]")
